@@ -1,0 +1,86 @@
+"""Argument checks shared by every module: name the argument, show the value, say what is allowed."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["check_array", "check_choice", "check_integer", "check_real"]
+
+
+def check_integer(name: str, value: object, *, low: int | None = None, high: int | None = None) -> int:
+    """Return `value` as an int, or raise a ValueError that names it and the allowed interval."""
+    allowed = _interval("an integer", low, high)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        msg = f"{name} must be {allowed}, got {value!r}."
+        raise ValueError(msg)
+    number = int(value)
+    if (low is not None and number < low) or (high is not None and number > high):
+        msg = f"{name} must be {allowed}, got {value!r}."
+        raise ValueError(msg)
+    return number
+
+
+def check_real(
+    name: str,
+    value: object,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return `value` as a finite float, or raise a ValueError that names it and the allowed interval."""
+    allowed = _interval("a finite number", low, high, open_low=open_low, open_high=open_high)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real) or not np.isfinite(value):
+        msg = f"{name} must be {allowed}, got {value!r}."
+        raise ValueError(msg)
+    number = float(value)
+    too_low = low is not None and (number < low or (open_low and number == low))
+    too_high = high is not None and (number > high or (open_high and number == high))
+    if too_low or too_high:
+        msg = f"{name} must be {allowed}, got {value!r}."
+        raise ValueError(msg)
+    return number
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `choices`, or raise a ValueError that lists them."""
+    if not isinstance(value, str) or value not in choices:
+        msg = f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}."
+        raise ValueError(msg)
+    return value
+
+
+def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Return `value` as a finite floating-point array of the given shape (None: any length)."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        msg = f"{name} must be an array of real numbers, got dtype {array.dtype}."
+        raise ValueError(msg)
+    if array.dtype.kind != "f":
+        array = array.astype(float)
+    matches = array.ndim == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not matches:
+        wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
+        msg = f"{name} must have shape {wanted}, got {array.shape}."
+        raise ValueError(msg)
+    if not np.isfinite(array).all():
+        msg = f"{name} must be finite, got NaN or infinite entries."
+        raise ValueError(msg)
+    return array
+
+
+def _interval(
+    kind: str, low: float | None, high: float | None, *, open_low: bool = False, open_high: bool = False
+) -> str:
+    parts = []
+    if low is not None:
+        parts.append(f"{'>' if open_low else '>='} {low}")
+    if high is not None:
+        parts.append(f"{'<' if open_high else '<='} {high}")
+    return " ".join([kind, " and ".join(parts)]).strip()
