@@ -1,0 +1,54 @@
+# Two commands: `make book` executes and renders the book, `make test` checks it. Both set up all they need.
+PYTHON ?= python3
+VENV := .venv
+ENVIRONMENT := $(VENV)/.ready
+JOBS := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+
+# As many processes as cores, each with one BLAS thread.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help environment book refresh test lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book     execute the chapters that changed, render the book to _build/html"
+	@echo "make test     unit tests, doctests, notebooks, pipeline and browser tests"
+	@echo "make refresh  write the executed notebooks beside their sources in book/"
+	@echo "make lint     format, style, types and spelling"
+	@echo "make bench    benchmarks"
+	@echo "make clean    remove what was built (the environment stays)"
+
+environment: $(ENVIRONMENT)
+
+$(ENVIRONMENT): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@echo "Setting up $(VENV) (a minute or two)"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(ENVIRONMENT)
+	python book/_tools/build_book.py --jobs $(JOBS)
+
+refresh: $(ENVIRONMENT)
+	python book/_tools/build_book.py --jobs $(JOBS) --refresh
+
+# Both runs happen even when the first one fails, so that one call shows all that is wrong.
+test: book
+	@status=0; \
+	pytest -n $(JOBS) --dist loadfile --cov || status=1; \
+	pytest -n $(JOBS) --dist loadfile --nbval book || status=1; \
+	exit $$status
+
+lint: $(ENVIRONMENT)
+	pre-commit run --all-files
+
+bench: $(ENVIRONMENT)
+	pytest benchmarks --benchmark-only
+
+clean:
+	rm -rf _build

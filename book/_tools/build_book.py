@@ -1,0 +1,254 @@
+r"""Execute the chapters that changed, then render the book.
+
+A chapter ``book/NN_name.md`` is executed into ``_build/chapters/NN_name.ipynb`` and stamped with a hash of all
+that its numbers depend on: its own source, the library, the stored data and the pinned requirements. It is
+executed again only when that hash changes, so an interrupted or failed build goes on where it stopped.
+``--refresh`` copies the executed notebooks over their committed twins ``book/NN_name.ipynb``; nothing ever
+flows back from a notebook to its source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import hashlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTER = re.compile(r"book/\d\d_\w+")
+SHOWN_LINES = 6  # of the source of a failing cell
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class ChapterError(Exception):
+    """A chapter did not run to its end; the message says in which cell and why."""
+
+
+def table_of_contents(root: Path) -> list[str]:
+    """List the pages of ``_toc.yml`` in reading order, as paths without suffix."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text())
+    entries = [entry for part in toc.get("parts", [toc]) for entry in part.get("chapters", [])]
+    return [toc["root"], *(entry["file"] for entry in entries)]
+
+
+def chapters(root: Path) -> list[str]:
+    """Names of the executed chapters, as in ``03_prediction``."""
+    return [Path(page).name for page in table_of_contents(root) if CHAPTER.fullmatch(page)]
+
+
+def digest(root: Path, paths: list[Path]) -> str:
+    """Hash the names and the contents of `paths`, and the Python that runs them."""
+    state = hashlib.sha256(sys.version.encode())
+    for path in sorted(paths):
+        state.update(f"\0{path.relative_to(root)}\0".encode())
+        state.update(path.read_bytes())
+    return state.hexdigest()
+
+
+def library_files(root: Path) -> list[Path]:
+    """Everything outside the pages that a printed number or an API page can depend on."""
+    return [
+        *(root / "hierlib").rglob("*.py"),
+        *(path for path in (root / "book/data").rglob("*") if path.is_file()),
+        root / "requirements.txt",
+    ]
+
+
+def chapter_digest(root: Path, name: str) -> str:
+    """Hash of all that the outputs of one chapter depend on."""
+    return digest(root, [root / f"book/{name}.md", *library_files(root)])
+
+
+def execute(root: Path, name: str) -> float:
+    """Run one chapter into ``_build/chapters`` and return the seconds it took."""
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    # Third parties' deprecations, on standard error of a build, would hide what matters.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    started = time.monotonic()
+    folder = root / "_build/chapters"
+    target = folder / f"{name}.ipynb"
+    stamp = target.with_suffix(".stamp")
+    stamp.unlink(missing_ok=True)
+    wanted = chapter_digest(root, name)
+    source = jupytext.read(root / f"book/{name}.md")
+    failed = folder / f"{name}.failed.ipynb"
+    try:
+        # In _build, so that a chapter that reads a file by a relative path fails here and not at a reader's.
+        executed = papermill.execute_notebook(
+            source, failed, progress_bar=False, cwd=folder, extra_arguments=["--log-level=ERROR"]
+        )
+    except papermill.PapermillExecutionError as error:
+        raise ChapterError(describe(error, failed.relative_to(root))) from None
+    failed.unlink()
+    nbformat.write(clean(source, executed), target)
+    stamp.write_text(wanted)
+    return time.monotonic() - started
+
+
+def describe(error: papermill.PapermillExecutionError, notebook: Path) -> str:
+    """Say which cell failed, how it starts, and the error."""
+    lines = error.source.strip().splitlines()
+    shown = [f"    | {line}" for line in lines[:SHOWN_LINES]] + ["    | ..."] * (len(lines) > SHOWN_LINES)
+    return "\n".join(
+        [
+            f"code cell [{error.exec_count}] (cell {error.cell_index + 1} of the notebook):",
+            *shown,
+            f"    {error.ename}: {error.evalue}",
+            f"    full traceback: {notebook}",
+        ]
+    )
+
+
+def clean(source: nbformat.NotebookNode, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Put the outputs of `executed` into the cells of `source`: no timings, no run metadata, stable ids."""
+    notebook = nbformat.v4.new_notebook(
+        metadata={
+            "kernelspec": dict(source.metadata["kernelspec"]),
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+        }
+    )
+    for number, (cell, ran) in enumerate(zip(source.cells, executed.cells, strict=True)):
+        fresh = nbformat.from_dict(dict(cell, id=f"c{number:03d}"))
+        if cell.cell_type == "code":
+            fresh.execution_count = ran.execution_count
+            fresh.outputs = join_streams(ran.outputs)
+        notebook.cells.append(fresh)
+    return notebook
+
+
+def join_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Merge neighbouring pieces of one stream: where a stream is cut depends on the kernel's timing."""
+    joined: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        previous = joined[-1] if joined else None
+        if previous and output.output_type == previous.output_type == "stream" and output.name == previous.name:
+            previous.text += output.text
+        else:
+            joined.append(nbformat.from_dict(output))
+    return joined
+
+
+def execute_stale(root: Path, names: list[str], *, jobs: int) -> dict[str, str]:
+    """Execute the chapters whose stamp is out of date, `jobs` at a time; return the failures by chapter."""
+    folder = root / "_build/chapters"
+    folder.mkdir(parents=True, exist_ok=True)
+    stale = []
+    for name in names:
+        stamp = folder / f"{name}.stamp"
+        if stamp.is_file() and stamp.read_text() == chapter_digest(root, name):
+            print(f"  {name}: up to date", flush=True)
+        else:
+            stale.append(name)
+    failures = {}
+    with concurrent.futures.ProcessPoolExecutor(max_workers=jobs) as pool:
+        runs = {pool.submit(execute, root, name): name for name in stale}
+        try:
+            for done, run in enumerate(concurrent.futures.as_completed(runs), start=1):
+                name, progress = runs[run], f"[{done}/{len(stale)}]"
+                try:
+                    print(f"  {progress} {name}: executed in {run.result():.1f} s", flush=True)
+                except Exception as error:  # whatever stopped this chapter, the others go on
+                    failures[name] = str(error) if isinstance(error, ChapterError) else repr(error)
+                    print(f"  {progress} {name}: FAILED in {failures[name]}", flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return failures
+
+
+def stage(root: Path) -> Path:
+    """Lay out what Sphinx reads: the pages as they are, the chapters as just executed."""
+    staged = root / "_build/source"
+    shutil.rmtree(staged, ignore_errors=True)
+    ignore = shutil.ignore_patterns("[0-9]*.md", "*.ipynb", "_tools", "data", "__pycache__", ".*")
+    shutil.copytree(root / "book", staged / "book", ignore=ignore)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, staged)
+    for name in chapters(root):
+        shutil.copy(root / f"_build/chapters/{name}.ipynb", staged / "book")
+    return staged
+
+
+def render(root: Path) -> bool:
+    """Render the staged book to ``_build/html``; warnings are errors. Return whether it is complete."""
+    staged = stage(root)
+    stamp = root / "_build/html.stamp"
+    # The build's own version of Sphinx and the theme is in requirements.txt, the API pages' text in hierlib.
+    wanted = digest(root, [*(path for path in staged.rglob("*") if path.is_file()), *library_files(root)])
+    if stamp.is_file() and stamp.read_text() == wanted:
+        print("  html: up to date", flush=True)
+        return True
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(root / "_build/html", ignore_errors=True)
+    started = time.monotonic()
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staged)]
+    options = ["--path-output", str(root), "--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    log = root / "_build/html.log"
+    log.write_text(done.stdout + done.stderr)
+    missing = [page for page in table_of_contents(root) if not has_content(root / f"_build/html/{page}.html")]
+    if done.returncode or missing:
+        found = [line for line in (done.stdout + done.stderr).splitlines() if re.search("WARNING|ERROR", line)]
+        print("\n".join(["  html: FAILED", *(f"    {line}" for line in found)]), flush=True)
+        print("".join(f"    no page {page}\n" for page in missing) + f"    full log: {log}", flush=True)
+        return False
+    stamp.write_text(wanted)
+    print(f"  html: rendered in {time.monotonic() - started:.1f} s", flush=True)
+    return True
+
+
+def has_content(page: Path) -> bool:
+    """Tell whether a rendered page exists and is more than an empty file."""
+    return page.is_file() and page.stat().st_size > 0
+
+
+def refresh(root: Path, names: list[str]) -> None:
+    """Copy the executed notebooks over their committed twins."""
+    for name in names:
+        twin, executed = root / f"book/{name}.ipynb", (root / f"_build/chapters/{name}.ipynb").read_bytes()
+        if not twin.is_file() or twin.read_bytes() != executed:
+            twin.write_bytes(executed)
+            print(f"  book/{name}.ipynb: written", flush=True)
+
+
+def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chapter", nargs="*", help="names such as 03_prediction; default: all of _toc.yml")
+    parser.add_argument("--refresh", action="store_true", help="write book/NN_name.ipynb instead of the HTML")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="chapters executed at a time")
+    options = parser.parse_args(arguments)
+    names = options.chapter or chapters(root)
+    if unknown := [name for name in names if not (root / f"book/{name}.md").is_file()]:
+        parser.error(f"no such chapter: {', '.join(unknown)}")
+    for variable in THREAD_VARIABLES:
+        # One core a chapter: as many chapters run at once as there are cores.
+        os.environ[variable] = "1"
+    failures = execute_stale(root, names, jobs=options.jobs)
+    if failures:
+        print(f"{len(failures)} of {len(names)} chapters failed: {', '.join(sorted(failures))}")
+        return 1
+    if options.refresh:
+        refresh(root, names)
+        return 0
+    if not render(root):
+        return 1
+    print(f"Open the book: {(root / '_build/html/index.html').as_uri()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
