@@ -1,0 +1,817 @@
+r"""The paper's thresholds, counts, tails and rates, with the exact finite sums beside every limit.
+
+For the target with weights :math:`\lambda_i = \pm Z_\gamma i^{-\gamma}`, :math:`i \le d_1`, in a feature
+space of dimension :math:`D`, feature :math:`i` is recovered from :math:`n_i \asymp
+D\,i^{2\gamma}/Z_\gamma^2` samples on (2.10), so :math:`m_n` features are known at :math:`n` samples
+(Corollary 3.1) and the test error is the weight of the others (Theorem 3.2). Everything is a closed form or
+a sum over :math:`d_1` terms; no simulation, no estimator.
+
+Constants. The paper fixes orders of magnitude, and its :math:`n_i` has constant 1. With ``sharp=True`` the
+constants are those of the limit :math:`D \to \infty`, then :math:`n/D \to \infty`, for the link and the
+label transform both the identity (this book): thresholds become :math:`D/\theta_i^2 = D\,i^{2\gamma}/(2
+Z_\gamma^2)`, half the paper's, with :math:`\theta_i = \sqrt2\,\lambda_i` the eigenvalues of
+:math:`\mathbb{E}\hat C`. Other links and finite :math:`n/D` are the matter of :mod:`hierlib.asymptotics`.
+
+Assumptions. A function named after a theorem raises a ValueError where the theorem does not apply;
+``strict=False`` evaluates the formula all the same.
+
+References
+----------
+arXiv:2605.14567, sections 2-3 and appendices C-D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import zeta
+
+from hierlib._checks import check_integer, check_real
+
+__all__ = [
+    "alignment_error",
+    "eigengap",
+    "eigenvalue",
+    "mse_exponent",
+    "mse_rate",
+    "mse_tail",
+    "noise_norm",
+    "normalization",
+    "normalization_rate",
+    "recovered_count",
+    "recovered_count_rate",
+    "recovery_threshold",
+    "weight_tail",
+    "weight_tail_rate",
+]
+
+Link = str | Callable[..., Any]
+
+
+def normalization(n_features: int, gamma: float) -> float:
+    r"""Compute the constant :math:`Z_\gamma` that gives the weights unit norm.
+
+    .. math:: Z_\gamma = \Bigl(\sum_{i \le d_1} i^{-2\gamma}\Bigr)^{-1/2}.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features :math:`d_1 \ge 1`.
+    gamma : float
+        Decay exponent :math:`\gamma \ge 0` of the weights.
+
+    Returns
+    -------
+    float
+        :math:`Z_\gamma \in (0, 1]`, the exact finite sum.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    See Also
+    --------
+    normalization_rate : its limit for many features.
+
+    Examples
+    --------
+    >>> from hierlib.theory import normalization
+    >>> round(normalization(2, 1.0) ** -2, 6), normalization(4, 0.0)
+    (1.25, 0.5)
+    """
+    n_features, gamma = _check_model(n_features, gamma)
+    return float(_tail_sums(n_features, gamma)[0] ** -0.5)
+
+
+def normalization_rate(n_features: int, gamma: float) -> float:
+    r"""Evaluate the limit of :math:`Z_\gamma` for many features.
+
+    .. math::
+        Z_\gamma \simeq \begin{cases} \sqrt{1 - 2\gamma}\; d_1^{\gamma - 1/2} & \gamma < 1/2, \\
+        (\log d_1 + \gamma_E)^{-1/2} & \gamma = 1/2, \\ \zeta(2\gamma)^{-1/2} & \gamma > 1/2, \end{cases}
+
+    with :math:`\gamma_E` Euler's constant and :math:`\zeta` Riemann's function. Delocalised weights share the
+    variance among all features; localised ones leave most of it with the first few.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features :math:`d_1 \ge 1`.
+    gamma : float
+        Decay exponent :math:`\gamma \ge 0`.
+
+    Returns
+    -------
+    float
+        The limit; its relative error is :math:`O(d_1^{-|2\gamma - 1|})`, so it is poor near :math:`\gamma =
+        1/2`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> from hierlib.theory import normalization, normalization_rate
+    >>> [round(normalization(d1, 0.2) / normalization_rate(d1, 0.2), 3) for d1 in (10, 1000, 100000)]
+    [1.079, 1.005, 1.0]
+    """
+    n_features, gamma = _check_model(n_features, gamma)
+    if gamma < 0.5:
+        return float(np.sqrt(1 - 2 * gamma) * n_features ** (gamma - 0.5))
+    if gamma == 0.5:
+        return float((np.log(n_features) + np.euler_gamma) ** -0.5)
+    return float(zeta(2 * gamma) ** -0.5)
+
+
+def eigenvalue(i: ArrayLike, *, n_features: int, gamma: float) -> Any:
+    r"""Compute the modulus of the population eigenvalue of a feature.
+
+    .. math:: |\theta_i| = \sqrt2\,|\lambda_i| = \sqrt2\,Z_\gamma\,i^{-\gamma}.
+
+    It belongs to :math:`\mathbb{E}\hat C = \sum_i \theta_i A_i A_i^\top` for the identity link,
+    :math:`\theta_i = \mathbb{E}[y((h_i)^2 - 1)]`; it is exact for Gaussian features, and up to
+    :math:`O(1/d)` for Hermite features (Lemma C.1).
+
+    Parameters
+    ----------
+    i : array_like of int
+        Feature indices, ``1 <= i <= n_features``.
+    n_features, gamma
+        As in `normalization`.
+
+    Returns
+    -------
+    float or ndarray
+        Same shape as `i`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> from hierlib.theory import eigenvalue
+    >>> eigenvalue([1, 2, 4], n_features=4, gamma=0.0).round(4)
+    array([0.7071, 0.7071, 0.7071])
+    """
+    n_features, gamma = _check_model(n_features, gamma)
+    index = _check_indices("i", i, n_features)
+    return _restore(np.sqrt(2.0) * normalization(n_features, gamma) * index ** (-gamma), i)
+
+
+def eigengap(k: ArrayLike, *, n_features: int, gamma: float) -> Any:
+    r"""Compute the distance from the eigenvalue of feature k to the nearest other one, all signs equal.
+
+    .. math:: \mathrm{gap}_k = \theta_k - \theta_{k+1} \simeq \sqrt2\,\gamma Z_\gamma k^{-\gamma - 1},
+
+    and :math:`\min(\theta_{d_1 - 1} - \theta_{d_1}, \theta_{d_1})` for the last feature, whose other
+    neighbour is the kernel. Equal signs are the worst case: an opposite sign only moves an eigenvalue
+    further away. Dividing by it rather than by :math:`\theta_k` is what costs the Davis-Kahan bound a
+    factor :math:`k/\gamma`.
+
+    Parameters
+    ----------
+    k : array_like of int
+        Feature indices, ``1 <= k <= n_features``.
+    n_features, gamma
+        As in `normalization`.
+
+    Returns
+    -------
+    float or ndarray
+        Same shape as `k`; zero for ``gamma = 0`` and more than one feature, where all eigenvalues coincide.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.theory import eigengap, eigenvalue
+    >>> k = np.array([1, 10, 100])
+    >>> (eigengap(k, n_features=1000, gamma=0.8) * k / eigenvalue(k, n_features=1000, gamma=0.8)).round(3)
+    array([0.426, 0.734, 0.793])
+    """
+    n_features, gamma = _check_model(n_features, gamma)
+    index = _check_indices("k", k, n_features)
+    spectrum = np.append(eigenvalue(np.arange(1, n_features + 1), n_features=n_features, gamma=gamma), 0.0)
+    down = spectrum[:-1] - spectrum[1:]
+    up = np.append(np.inf, down[:-1])
+    return _restore(np.minimum(down, up)[index.astype(int) - 1], k)
+
+
+def noise_norm(n: ArrayLike, *, dim: int, sharp: bool = False) -> Any:
+    r"""Evaluate the size of the noise in the moment matrix (Lemma C.2).
+
+    .. math:: \|\Delta\|_{op} \lesssim \sqrt{D/n}.
+
+    With ``sharp=True``, :math:`2\sqrt{D/n}`: for :math:`D \to \infty`, then :math:`n/D \to \infty`, and
+    unit label variance :math:`\Delta = \hat C - \mathbb{E}\hat C` has the spectrum of a Gaussian symmetric
+    matrix with entries of variance :math:`1/n`.
+
+    Parameters
+    ----------
+    n : array_like
+        Sample sizes, positive, in samples.
+    dim : int
+        Dimension :math:`D` of the feature space.
+    sharp : bool, default False
+        Use the sharp constant 2 instead of the paper's order.
+
+    Returns
+    -------
+    float or ndarray
+        Same shape as `n`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    At finite ``n / dim`` heavy-tailed labels (the identity link) push the largest eigenvalues further out.
+
+    Examples
+    --------
+    >>> from hierlib.theory import noise_norm
+    >>> noise_norm([100, 400], dim=100)
+    array([1. , 0.5])
+    """
+    dim = check_integer("dim", dim, low=1)
+    size = _check_samples(n)
+    return _restore((2.0 if sharp else 1.0) * np.sqrt(dim / size), n)
+
+
+def recovery_threshold(
+    i: ArrayLike,
+    *,
+    dim: int,
+    n_features: int,
+    gamma: float,
+    sharp: bool = False,
+    link: Link = "identity",
+    strict: bool = True,
+) -> Any:
+    r"""Compute the sample size from which a feature is recovered (2.10).
+
+    .. math:: n_i = D\,i^{2\gamma}/Z_\gamma^2.
+
+    Parameters
+    ----------
+    i : array_like of int
+        Feature indices, ``1 <= i <= n_features``; 1 is the strongest.
+    dim : int
+        Dimension :math:`D` of the feature space (:math:`\binom{d+q-1}{q}` for degree q in d inputs).
+    n_features : int
+        Number of features :math:`d_1`.
+    gamma : float
+        Decay exponent of the weights.
+    sharp : bool, default False
+        False: the paper's order, constant 1. True: the sharp limit :math:`D\,i^{2\gamma}/(2 Z_\gamma^2)`,
+        exact for :math:`D \to \infty`, then :math:`n/D \to \infty`, identity link and label transform.
+    link : str or callable, default "identity"
+        The readout, as in `HierarchicalTarget`; only whether it is the identity matters here.
+    strict : bool, default True
+        Raise outside Assumption 3.1; False returns the formula anyway.
+
+    Returns
+    -------
+    float or ndarray
+        Thresholds in samples (not rounded), same shape as `i`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; if `sharp` is asked for another link; in strict mode, if ``gamma =
+        0``, or if ``gamma >= 1/2`` with another link than the identity.
+
+    References
+    ----------
+    arXiv:2605.14567, (2.10), Assumption 3.1, Theorem 3.1; the sharp constant: this book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import recovery_threshold
+    >>> recovery_threshold([1, 2], dim=100, n_features=2, gamma=1.0)
+    array([125., 500.])
+    >>> recovery_threshold([1, 2], dim=100, n_features=2, gamma=1.0, sharp=True)
+    array([ 62.5, 250. ])
+    """
+    dim = check_integer("dim", dim, low=1)
+    n_features, gamma = _check_model(n_features, gamma)
+    index = _check_indices("i", i, n_features)
+    _check_assumption(gamma, link, sharp=sharp, strict=strict)
+    return _restore(_constant(sharp) * dim * index ** (2 * gamma) / normalization(n_features, gamma) ** 2, i)
+
+
+def alignment_error(
+    k: ArrayLike,
+    n: ArrayLike,
+    *,
+    dim: int,
+    n_features: int,
+    gamma: float,
+    sharp: bool = False,
+    link: Link = "identity",
+    strict: bool = True,
+) -> Any:
+    r"""Evaluate how far a recovered feature still is from its target (Theorem 3.1).
+
+    The paper's order of :math:`1 - |\cos\theta_k|` is :math:`D k^{2\gamma}/(n Z_\gamma^2) = n_k/n`. With
+    ``sharp=True`` it is the squared length of the first-order leakage into the kernel, halved:
+
+    .. math::
+        1 - |\cos\theta_k| \simeq \frac{D}{2n} \frac{\mathbb{E}[y^2 h_k^2]}{\theta_k^2}
+        = \frac{D}{n} \Bigl( \frac{k^{2\gamma}}{4 Z_\gamma^2} + 1 \Bigr).
+
+    The term 1 is the feature's own share of the label variance, :math:`\mathbb{E}[y^2 h_k^2] = 1 +
+    4\lambda_k^2`. It bends the power law :math:`k^{2\gamma}` for the strongest features.
+
+    Parameters
+    ----------
+    k : array_like of int
+        Feature indices, ``1 <= k <= n_features``.
+    n : array_like
+        Sample sizes, in samples; broadcast against `k`.
+    dim, n_features, gamma, sharp, link, strict
+        As in `recovery_threshold`.
+
+    Returns
+    -------
+    float or ndarray
+        The leading order, of the broadcast shape of `k` and `n`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; in strict mode also if a sample size lies below its feature's
+        threshold (of the same `sharp`), where the expansion does not hold, or outside Assumption 3.1.
+
+    References
+    ----------
+    arXiv:2605.14567, Theorem 3.1 and (C.24); the constants: this book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import alignment_error
+    >>> alignment_error([1, 2], 10_000, dim=100, n_features=2, gamma=1.0)
+    array([0.0125, 0.05  ])
+    >>> alignment_error([1, 2], 10_000, dim=100, n_features=2, gamma=1.0, sharp=True).round(6)
+    array([0.013125, 0.0225  ])
+    """
+    threshold = recovery_threshold(
+        k, dim=dim, n_features=n_features, gamma=gamma, sharp=sharp, link=link, strict=strict
+    )
+    size = _check_samples(n)
+    if strict and np.any(size < threshold):
+        msg = (
+            "n must be at least the recovery threshold of its feature "
+            f"(smallest n {size.min():g}, largest threshold {np.max(threshold):g}); strict=False waives this."
+        )
+        raise ValueError(msg)
+    # threshold = D / theta^2 if sharp, hence D (1 / (4 lambda^2) + 1) = threshold / 2 + D.
+    error = (threshold / 2 + dim) / size if sharp else threshold / size
+    return _restore(error, k, n)
+
+
+def recovered_count(
+    n: ArrayLike,
+    *,
+    dim: int,
+    n_features: int,
+    gamma: float,
+    sharp: bool = False,
+    link: Link = "identity",
+    strict: bool = True,
+) -> Any:
+    r"""Count the features recovered at a sample size, :math:`m_n = \#\{i \le d_1 : n_i \le n\}`.
+
+    Parameters
+    ----------
+    n : array_like
+        Sample sizes, positive, in samples.
+    dim, n_features, gamma, sharp, link, strict
+        As in `recovery_threshold`.
+
+    Returns
+    -------
+    int or ndarray of int
+        Counts from 0 to `n_features`, same shape as `n`: a staircase.
+
+    Raises
+    ------
+    ValueError
+        As `recovery_threshold`.
+
+    References
+    ----------
+    arXiv:2605.14567, Corollary 3.1 (the staircase behind it; Figure 4 right).
+
+    Examples
+    --------
+    >>> from hierlib.theory import recovered_count
+    >>> recovered_count([100, 125, 499, 500], dim=100, n_features=2, gamma=1.0)
+    array([0, 1, 1, 2])
+    """
+    size = _check_samples(n)
+    threshold = recovery_threshold(
+        np.arange(1, check_integer("n_features", n_features, low=1) + 1),
+        dim=dim,
+        n_features=n_features,
+        gamma=gamma,
+        sharp=sharp,
+        link=link,
+        strict=strict,
+    )
+    # A threshold passed back as n must count as reached although pow may round differently for arrays.
+    count = np.searchsorted(threshold * (1 - 1e-12), size, side="right")
+    return int(count[0]) if np.ndim(n) == 0 else count.reshape(np.shape(n))
+
+
+def recovered_count_rate(
+    n: ArrayLike,
+    *,
+    dim: int,
+    n_features: int,
+    gamma: float,
+    sharp: bool = False,
+    link: Link = "identity",
+    strict: bool = True,
+) -> Any:
+    r"""Evaluate the smooth inverse of the thresholds (Corollary 3.1).
+
+    .. math:: m_n \asymp (Z_\gamma^2 n/D)^{1/(2\gamma)}.
+
+    Parameters
+    ----------
+    n : array_like
+        Sample sizes, positive, in samples.
+    dim, n_features, gamma, sharp, link, strict
+        As in `recovery_threshold`; with ``sharp=True`` :math:`(2 Z_\gamma^2 n/D)^{1/(2\gamma)}`.
+
+    Returns
+    -------
+    float or ndarray
+        A real number of features, same shape as `n`; `recovered_count` is its integer part between the
+        first and the last threshold.
+
+    Raises
+    ------
+    ValueError
+        As `recovery_threshold`; for ``gamma = 0`` always (one common cliff, no inverse); in strict mode also
+        outside ``n_1 <= n <= n_{d1}``, where the count is 0 or `n_features`.
+
+    References
+    ----------
+    arXiv:2605.14567, Corollary 3.1.
+
+    Examples
+    --------
+    >>> from hierlib.theory import recovered_count_rate
+    >>> recovered_count_rate([125, 500], dim=100, n_features=2, gamma=1.0)
+    array([1., 2.])
+    """
+    size = _check_samples(n)
+    _check_decay(gamma)
+    first, last = recovery_threshold(
+        np.array([1, n_features]),
+        dim=dim,
+        n_features=n_features,
+        gamma=gamma,
+        sharp=sharp,
+        link=link,
+        strict=strict,
+    )
+    if strict:
+        # Same rounding allowance as recovered_count.
+        _check_window(size, first * (1 - 1e-12), last * (1 + 1e-12))
+    return _restore((size / first) ** (1 / (2 * gamma)), n)
+
+
+def weight_tail(m: ArrayLike, *, n_features: int, gamma: float) -> Any:
+    r"""Sum the squared weights beyond the first m features.
+
+    .. math:: Z_\gamma^2 \sum_{m < i \le d_1} i^{-2\gamma}.
+
+    This is the test error, over the variance of the labels, of a predictor that knows the first m features
+    of the identity-link target exactly and nothing else.
+
+    Parameters
+    ----------
+    m : array_like of int
+        Numbers of known features, ``0 <= m <= n_features``.
+    n_features, gamma
+        As in `normalization`.
+
+    Returns
+    -------
+    float or ndarray
+        Same shape as `m`; from 1 at ``m = 0`` to 0 at ``m = n_features``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    arXiv:2605.14567, (D.8).
+
+    Examples
+    --------
+    >>> from hierlib.theory import weight_tail
+    >>> weight_tail([0, 1, 2], n_features=2, gamma=1.0)
+    array([1. , 0.2, 0. ])
+    """
+    n_features, gamma = _check_model(n_features, gamma)
+    known = _check_indices("m", m, n_features, low=0).astype(int)
+    tail = _tail_sums(n_features, gamma)
+    return _restore(tail[known] / tail[0], m)
+
+
+def weight_tail_rate(m: ArrayLike, *, n_features: int, gamma: float) -> Any:
+    r"""Evaluate the weight beyond the first m features by integrals.
+
+    .. math::
+        Z_\gamma^2 \sum_{i > m} i^{-2\gamma} \simeq \begin{cases}
+        1 - (m/d_1)^{1 - 2\gamma} & \gamma < 1/2, \\
+        1 - \log m/\log d_1 & \gamma = 1/2, \\
+        \dfrac{m^{1 - 2\gamma}}{(2\gamma - 1)\,\zeta(2\gamma)} & \gamma > 1/2. \end{cases}
+
+    Parameters
+    ----------
+    m : array_like
+        Numbers of known features, positive reals; for :math:`\gamma > 1/2` the limit :math:`d_1 = \infty`
+        is taken, so m must be far below `n_features`.
+    n_features, gamma
+        As in `normalization`.
+
+    Returns
+    -------
+    float or ndarray
+        Same shape as `m`; relative error :math:`O(1/m)` for :math:`1 \ll m \ll d_1`, :math:`\gamma > 1/2`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    arXiv:2605.14567, (D.8)-(D.20); the constants: this book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import weight_tail, weight_tail_rate
+    >>> tail = weight_tail([10, 100], n_features=10**6, gamma=1.0)
+    >>> (tail / weight_tail_rate([10, 100], n_features=10**6, gamma=1.0)).round(3)
+    array([0.952, 0.995])
+    """
+    n_features, gamma = _check_model(n_features, gamma)
+    known = np.atleast_1d(np.asarray(m, dtype=float))
+    if not np.all(np.isfinite(known) & (known > 0)):
+        msg = f"m must be positive, got {m!r}."
+        raise ValueError(msg)
+    if gamma > 0.5:
+        tail = known ** (1 - 2 * gamma) / ((2 * gamma - 1) * zeta(2 * gamma))
+    elif gamma == 0.5:
+        tail = 1 - np.log(known) / np.log(check_integer("n_features", n_features, low=2))
+    else:
+        tail = 1 - (known / n_features) ** (1 - 2 * gamma)
+    return _restore(tail, m)
+
+
+def mse_tail(
+    n: ArrayLike,
+    *,
+    dim: int,
+    n_features: int,
+    gamma: float,
+    sharp: bool = False,
+    strict: bool = True,
+) -> Any:
+    r"""Compute the test error left by the unrecovered features.
+
+    .. math:: \mathrm{MSE}(n) = Z_\gamma^2 \sum_{i > m_n} i^{-2\gamma}.
+
+    Parameters
+    ----------
+    n : array_like
+        Sample sizes, positive, in samples.
+    dim, n_features, gamma, sharp, strict
+        As in `recovery_threshold`, for the identity link (the tail of another link is not the tail of its
+        labels).
+
+    Returns
+    -------
+    float or ndarray
+        Mean squared error over the variance of the labels, same shape as `n`: a descending staircase.
+
+    Raises
+    ------
+    ValueError
+        As `recovery_threshold`.
+
+    Notes
+    -----
+    Recovered features count as exact and unrecovered ones as absent; see `hierlib.asymptotics` for partial
+    alignment.
+
+    References
+    ----------
+    arXiv:2605.14567, Theorem 3.2, (D.8)-(D.20).
+
+    Examples
+    --------
+    >>> from hierlib.theory import mse_tail
+    >>> mse_tail([100, 125, 500], dim=100, n_features=2, gamma=1.0)
+    array([1. , 0.2, 0. ])
+    """
+    count = recovered_count(n, dim=dim, n_features=n_features, gamma=gamma, sharp=sharp, strict=strict)
+    return weight_tail(count, n_features=n_features, gamma=gamma)
+
+
+def mse_rate(
+    n: ArrayLike,
+    *,
+    dim: int,
+    n_features: int,
+    gamma: float,
+    sharp: bool = False,
+    link: Link = "identity",
+    strict: bool = True,
+) -> Any:
+    r"""Evaluate the power law of the test error, Theorem 3.2, with the constants of the thresholds (2.10).
+
+    With :math:`c = 1` (the paper's order) or :math:`c = 1/2` (``sharp=True``) in :math:`n_i =
+    c\,D\,i^{2\gamma}/Z_\gamma^2`,
+
+    .. math::
+        \mathrm{MSE}(n) \simeq \begin{cases}
+        1 - \left( \dfrac{(1 - 2\gamma)\,n}{c\,d_1 D} \right)^{\frac{1}{2\gamma} - 1} & 0 < \gamma < 1/2, \\
+        \dfrac{1}{(2\gamma - 1)\,\zeta(2\gamma)}
+        \left( \dfrac{n}{c\,\zeta(2\gamma)\,D} \right)^{-1 + \frac{1}{2\gamma}} & \gamma > 1/2. \end{cases}
+
+    Parameters
+    ----------
+    n : array_like
+        Sample sizes, in samples, with ``dim < n < n_{d1}``, the threshold of the last feature (of order
+        :math:`d_1 D` for :math:`\gamma < 1/2`).
+    dim, n_features, gamma, sharp, link, strict
+        As in `recovery_threshold`.
+
+    Returns
+    -------
+    float or ndarray
+        Mean squared error over the variance of the labels, same shape as `n`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; for ``gamma = 0`` or ``1/2`` always (no power law); in strict mode
+        also for :math:`\gamma > 1/2` with another link (not proved) and outside ``dim < n < n_{d1}``.
+
+    References
+    ----------
+    arXiv:2605.14567, Theorem 3.2, (2.15), (3.4); the constants: this book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import mse_rate, mse_tail
+    >>> parameters = {"dim": 100, "n_features": 10**6, "gamma": 1.0}
+    >>> n = [10**4, 10**6, 10**8]
+    >>> (mse_tail(n, **parameters) / mse_rate(n, **parameters)).round(2)
+    array([1.04, 1.01, 1.  ])
+    """
+    size = _check_samples(n)
+    _check_decay(gamma)
+    if gamma == 0.5:
+        msg = "gamma must differ from 1/2, where the tail is logarithmic (weight_tail_rate), got 0.5."
+        raise ValueError(msg)
+    last = recovery_threshold(
+        n_features, dim=dim, n_features=n_features, gamma=gamma, sharp=sharp, link=link, strict=strict
+    )
+    if strict:
+        _check_window(size, dim, last)
+    known = (normalization_rate(n_features, gamma) ** 2 * size / (_constant(sharp) * dim)) ** (1 / (2 * gamma))
+    return _restore(weight_tail_rate(known, n_features=n_features, gamma=gamma), n)
+
+
+def mse_exponent(gamma: float, *, link: Link = "identity", strict: bool = True) -> float:
+    r"""Compute the exponent of the error in the sample size, :math:`-1 + 1/(2\gamma)` (2.15).
+
+    For :math:`\gamma > 1/2`, :math:`\mathrm{MSE} \asymp (n/D)^{-1 + 1/(2\gamma)}`, a negative exponent. For
+    :math:`0 < \gamma < 1/2` the same number is positive and belongs to the complement, :math:`1 -
+    \mathrm{MSE} \asymp (n/(d_1 D))^{-1 + 1/(2\gamma)}`.
+
+    Parameters
+    ----------
+    gamma : float
+        Decay exponent :math:`\gamma > 0`.
+    link, strict
+        As in `recovery_threshold`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If ``gamma <= 0``; in strict mode if ``gamma = 1/2``, or ``gamma > 1/2`` with another link than the
+        identity.
+
+    References
+    ----------
+    arXiv:2605.14567, Theorem 3.2.
+
+    Examples
+    --------
+    >>> from hierlib.theory import mse_exponent
+    >>> mse_exponent(1.0), mse_exponent(0.25)
+    (-0.5, 1.0)
+    """
+    _check_decay(gamma)
+    if strict and gamma == 0.5:
+        msg = "gamma must differ from 1/2 for Theorem 3.2, got 0.5; strict=False returns the formula anyway."
+        raise ValueError(msg)
+    _check_assumption(gamma, link, sharp=False, strict=strict)
+    return -1 + 1 / (2 * gamma)
+
+
+def _constant(sharp: bool) -> float:
+    return 0.5 if sharp else 1.0
+
+
+def _tail_sums(n_features: int, gamma: float) -> np.ndarray:
+    """Unnormalised tails sum_{i > m} i^(-2 gamma) for m = 0 ... n_features."""
+    terms = np.arange(n_features, 0, -1, dtype=float) ** (-2 * gamma)
+    # Summed from the small end: a tail of 1e-12 keeps its digits.
+    return np.append(0.0, np.cumsum(terms))[::-1]
+
+
+def _check_model(n_features: int, gamma: float) -> tuple[int, float]:
+    return check_integer("n_features", n_features, low=1), check_real("gamma", gamma, low=0)
+
+
+def _check_decay(gamma: float) -> None:
+    check_real("gamma", gamma, low=0, open_low=True)
+
+
+def _check_assumption(gamma: float, link: Link, *, sharp: bool, strict: bool) -> None:
+    """Refuse what Assumption 3.1 leaves out."""
+    if not (callable(link) or isinstance(link, str)):
+        msg = f"link must be a name or a callable, got {link!r}."
+        raise ValueError(msg)
+    identity = isinstance(link, str) and link == "identity"
+    if sharp and not identity:
+        msg = f"sharp must be False unless link='identity', got link={link!r} (see hierlib.asymptotics)."
+        raise ValueError(msg)
+    waiver = "strict=False returns the formula anyway."
+    if strict and gamma == 0:
+        msg = f"gamma must be > 0 under Assumption 3.1, got {gamma!r}; {waiver}"
+        raise ValueError(msg)
+    if strict and gamma >= 0.5 and not identity:
+        msg = f"gamma must be < 1/2 under Assumption 3.1 (ii) for link={link!r}, got {gamma!r}; {waiver}"
+        raise ValueError(msg)
+
+
+def _check_indices(name: str, value: ArrayLike, n_features: int, *, low: int = 1) -> np.ndarray:
+    index = np.atleast_1d(np.asarray(value))
+    if index.dtype.kind not in "iu" or np.any(index < low) or np.any(index > n_features):
+        msg = f"{name} must hold integers >= {low} and <= n_features = {n_features}, got {value!r}."
+        raise ValueError(msg)
+    return index.astype(float)
+
+
+def _check_samples(n: ArrayLike) -> np.ndarray:
+    size = np.atleast_1d(np.asarray(n))
+    if size.dtype.kind not in "iuf" or not np.all(np.isfinite(size) & (size > 0)):
+        msg = f"n must hold positive finite sample sizes, got {n!r}."
+        raise ValueError(msg)
+    return size.astype(float)
+
+
+def _check_window(size: np.ndarray, low: float, high: float) -> None:
+    if np.any(size < low) or np.any(size > high):
+        msg = (
+            f"n must lie between {low:.6g} and {high:.6g}, where the power law can hold, "
+            f"got {size.min():.6g} to {size.max():.6g}; strict=False returns the formula anyway."
+        )
+        raise ValueError(msg)
+
+
+def _restore(result: np.ndarray, *arguments: ArrayLike) -> Any:
+    """Return a float where every argument was a scalar, an array of their broadcast shape elsewhere."""
+    shape = np.broadcast_shapes(*(np.shape(argument) for argument in arguments))
+    return float(result[0]) if shape == () else np.asarray(result).reshape(shape)
