@@ -16,6 +16,7 @@ from math import comb
 import numpy as np
 
 from hierlib._checks import check_array, check_integer
+from hierlib._parallel import one_blas_thread
 
 __all__ = ["HermiteFeatures"]
 
@@ -133,9 +134,10 @@ class HermiteFeatures:
         directions = check_array("directions", directions, shape=(None, self.dim))
         packed = self.pack(directions.T.astype(X.dtype, copy=False))
         projections = np.empty((len(X), len(directions)), dtype=X.dtype)
-        for start in range(0, len(X), TILE):
-            tile = np.ascontiguousarray(X[start : start + TILE].T)
-            projections[start : start + TILE] = self.tile_project(packed, tile).T
+        with one_blas_thread():
+            for start in range(0, len(X), TILE):
+                tile = np.ascontiguousarray(X[start : start + TILE].T)
+                projections[start : start + TILE] = self.tile_project(packed, tile).T
         return projections
 
     # The three methods below are the inner loop of `MomentOperator`: shapes are (columns, samples of the tile), so

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import floor
 
 import numpy as np
 
 from hierlib._checks import check_array, check_choice, check_integer, check_real
+from hierlib._parallel import ordered_map
 from hierlib.hermite import HermiteFeatures
 
 __all__ = ["HierarchicalTarget", "VirtualSample"]
@@ -247,7 +249,7 @@ class HierarchicalTarget:
         y : ndarray, shape (n,)
             Labels.
         """
-        batches = list(self.stream(n, seed))
+        batches = list(self.stream(n, seed).batches())
         return np.concatenate([X for X, _ in batches]), np.concatenate([y for _, y in batches])
 
     def stream(self, n: int, seed: int) -> VirtualSample:
@@ -275,6 +277,30 @@ class HierarchicalTarget:
         return VirtualSample(self, n, seed)
 
 
+@dataclass(frozen=True)
+class InputBatch:
+    """The recipe of one batch of standard normal inputs: small to send, drawn where it is needed.
+
+    Parameters
+    ----------
+    rows, d : int
+        Shape of the batch.
+    seed, index : int
+        Seed of the sample and number of the batch in it.
+    """
+
+    rows: int
+    d: int
+    seed: int
+    index: int
+
+    def draw(self) -> np.ndarray:
+        """Draw the batch, shape (rows, d)."""
+        # Spawn key (1, index): the children of a target's own seed start with 0.
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, self.index)))
+        return rng.standard_normal((self.rows, self.d))
+
+
 class VirtualSample:
     """A re-iterable sequence of batches (X, y), each regenerated from its own child of a seed sequence.
 
@@ -286,6 +312,11 @@ class VirtualSample:
         Number of samples, at least 1.
     seed : int
         Seed of the inputs.
+
+    Attributes
+    ----------
+    input_batches : list of InputBatch
+        The recipes of the inputs, in order.
     """
 
     def __init__(self, target: HierarchicalTarget, n_samples: int, seed: int) -> None:
@@ -293,26 +324,24 @@ class VirtualSample:
         self.n_samples = check_integer("n", n_samples, low=1)
         self.seed = check_integer("seed", seed, low=0)
         # A function of the dimension alone, so that row r is the same number in every sample with this seed.
-        self.batch_size = max(64, min(8192, BATCH_NUMBERS // target.d))
+        size = max(64, min(8192, BATCH_NUMBERS // target.d))
+        starts = range(0, self.n_samples, size)
+        self.input_batches = [
+            InputBatch(min(size, self.n_samples - start), target.d, self.seed, index)
+            for index, start in enumerate(starts)
+        ]
 
     def __len__(self) -> int:
-        return -(-self.n_samples // self.batch_size)
-
-    def inputs(self, index: int) -> np.ndarray:
-        """Draw the inputs of batch `index`, shape (up to `batch_size`, d)."""
-        index = check_integer("index", index, low=0, high=len(self) - 1)
-        rows = min(self.batch_size, self.n_samples - index * self.batch_size)
-        # Spawn key (1, index): the children of the target's own seed start with 0.
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, index)))
-        return rng.standard_normal((rows, self.target.d))
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Batch `index` as (X, y); raises IndexError past the end, which is how iteration stops."""
-        if not 0 <= index < len(self):
-            msg = f"batch {index} of {len(self)}"
-            raise IndexError(msg)
-        X = self.inputs(index)
-        return X, self.target.label(X)
+        return len(self.input_batches)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return (self[index] for index in range(len(self)))
+        return self.batches(n_jobs=1)
+
+    def batches(self, *, n_jobs: int = -1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the batches (X, y) in order, drawn and labelled by `n_jobs` workers (-1: all cores)."""
+        return ordered_map(_draw_and_label, ((self.target, batch) for batch in self.input_batches), n_jobs=n_jobs)
+
+
+def _draw_and_label(target: HierarchicalTarget, batch: InputBatch) -> tuple[np.ndarray, np.ndarray]:
+    X = batch.draw()
+    return X, target.label(X)

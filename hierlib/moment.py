@@ -1,0 +1,295 @@
+r"""The label-weighted moment matrix of the features as a linear operator (paper, equation 2.6).
+
+.. math:: \hat C = \frac1n \sum_\mu y_\mu \bigl(F(x_\mu) F(x_\mu)^\top - I_D\bigr)
+
+is applied to k columns in one pass over the data: 4 n D k floating-point operations (for q = 2 about 2 n d^2 k), and
+memory for a tile of samples a thread, not for n times D. Products are taken in float32 or float64, tile by tile, and
+summed in float64: within a batch tile after tile, then batch after batch, in an order that the number of workers does
+not change. Where D is small, `MomentOperator.to_dense` gives the matrix itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from hierlib._checks import check_array, check_choice, check_integer
+from hierlib._parallel import ordered_map
+from hierlib.hermite import TILE, HermiteFeatures
+from hierlib.target import InputBatch, VirtualSample
+
+__all__ = ["MomentOperator", "collect_labels", "map_batches"]
+
+# Rows of an array a task: several tiles, yet small enough that a sample of some thousands keeps two cores busy.
+ARRAY_BATCH = 2048
+# A dense matrix above this dimension takes more than 3 GiB.
+MAX_DENSE_DIM = 20_000
+
+Data = tuple[np.ndarray, np.ndarray] | Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+class MomentOperator(LinearOperator):
+    r"""The matrix :math:`\frac1n \sum_\mu w_\mu (F(x_\mu) F(x_\mu)^\top - I_D)`, never formed.
+
+    Parameters
+    ----------
+    data : tuple (X, y) or iterable of batches (X, y)
+        Arrays of shapes (n_samples, d) and (n_samples,), or a data set that can be iterated again and again with the
+        same result, such as ``HierarchicalTarget.stream``.
+    weights : array_like, shape (n_samples,), optional
+        The w, one a sample in order; the labels y by default. Fewer than there are samples select the first ones.
+    degree : int, default 2
+        Degree q of the features.
+    normalize : bool, default False
+        Compute the features from :math:`\sqrt d\,x/\|x\|` instead of x.
+    dtype : {"float32", "float64"}, default "float32"
+        Precision of the products; sums are float64 in any case.
+    n_jobs : int, default -1
+        Number of joblib workers: threads, unless a ``joblib.parallel_config`` says otherwise; -1 uses all cores.
+
+    Attributes
+    ----------
+    shape : tuple
+        (dim, dim).
+    weights : ndarray, shape (n_samples,)
+        The w.
+    features : HermiteFeatures
+        The feature map.
+    samples_read : int
+        Samples read so far, summed over all products.
+
+    Raises
+    ------
+    ValueError
+        If the data are empty, not finite, of unequal lengths, or not re-iterable, or an argument is out of range; in
+        a product, if the data yield another number of samples than before.
+
+    References
+    ----------
+    Paper, equation (2.6).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib import HierarchicalTarget
+    >>> from hierlib.moment import MomentOperator
+    >>> X, y = HierarchicalTarget(d=6, seed=0).sample(500, seed=1)
+    >>> operator = MomentOperator((X, y), dtype="float64")
+    >>> V = np.eye(operator.shape[0])[:, :3]
+    >>> bool(np.allclose(operator @ V, operator.to_dense() @ V))
+    True
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        weights: np.ndarray | None = None,
+        *,
+        degree: int = 2,
+        normalize: bool = False,
+        dtype: str = "float32",
+        n_jobs: int = -1,
+    ) -> None:
+        check_integer("degree", degree, low=1)
+        n_inputs, labels = collect_labels(data, n_jobs=n_jobs) if weights is None else (_n_inputs(data), weights)
+        self.data = data
+        self.weights = check_array("weights", labels, shape=(None,))
+        if not len(self.weights):
+            msg = "weights must hold at least one sample, got 0."
+            raise ValueError(msg)
+        self.features = HermiteFeatures(n_inputs, degree)
+        self.normalize = normalize
+        self.product_dtype = np.dtype(check_choice("dtype", dtype, ("float32", "float64")))
+        self.n_jobs = n_jobs
+        self.samples_read = 0
+        super().__init__(np.dtype(float), (self.features.dim, self.features.dim))
+
+    def head(self, n_samples: int) -> MomentOperator:
+        """Return the operator of the first `n_samples` samples."""
+        n_samples = check_integer("n_samples", n_samples, low=1, high=len(self.weights))
+        return MomentOperator(
+            self.data,
+            self.weights[:n_samples],
+            degree=self.features.degree,
+            normalize=self.normalize,
+            dtype=self.product_dtype.name,
+            n_jobs=self.n_jobs,
+        )
+
+    def to_dense(self) -> np.ndarray:
+        """Form the matrix: ndarray of float64, shape (dim, dim), in n_samples * dim**2 operations.
+
+        Raises
+        ------
+        ValueError
+            If dim is above 20 000.
+        """
+        dim = self.shape[0]
+        if dim > MAX_DENSE_DIM:
+            msg = f"dim must be <= {MAX_DENSE_DIM} to form the matrix, got {dim} ({dim**2 * 8 / 2**30:.0f} GiB)."
+            raise ValueError(msg)
+        form = partial(_dense_sum, self.features, self._prepare)
+        total = np.zeros(self.shape)
+        for part in map_batches(form, self.data, self.weights, n_jobs=1):
+            total += part
+        total -= self.weights.sum() * np.eye(dim)
+        return total / len(self.weights)
+
+    def _matvec(self, v: np.ndarray) -> np.ndarray:
+        return self._matmat(v.reshape(-1, 1))
+
+    def _matmat(self, V: np.ndarray) -> np.ndarray:
+        packed = self.features.pack(np.asarray(V, dtype=self.product_dtype))
+        multiply = partial(_packed_sums, self.features, self._prepare, packed)
+        sums = self.features.zero_sums(V.shape[1])
+        for part in map_batches(multiply, self.data, self.weights, n_jobs=self.n_jobs):
+            for total, term in zip(sums, part, strict=True):
+                total += term
+        self.samples_read += len(self.weights)
+        return (self.features.unpack(sums) - self.weights.sum() * V) / len(self.weights)
+
+    def _adjoint(self) -> MomentOperator:
+        return self
+
+    @property
+    def _prepare(self):
+        return partial(_tiles, self.normalize, self.product_dtype)
+
+
+def collect_labels(data: Data, *, n_jobs: int = -1) -> tuple[int, np.ndarray]:
+    """Read the labels of a data set once, checking every batch.
+
+    Parameters
+    ----------
+    data : tuple (X, y) or iterable of batches (X, y)
+        As for `MomentOperator`.
+    n_jobs : int, default -1
+        Number of joblib workers.
+
+    Returns
+    -------
+    n_inputs : int
+        Number of columns of X.
+    labels : ndarray, shape (n_samples,)
+        The labels, in order.
+
+    Raises
+    ------
+    ValueError
+        If the data are empty, not finite, of unequal lengths or numbers of columns, or can be read only once.
+    """
+    n_inputs = _n_inputs(data)
+    if isinstance(data, VirtualSample):
+        labels = [y for _, y in data.batches(n_jobs=n_jobs)]
+    else:
+        labels = []
+        for X, y in _batches(data):
+            X = check_array("X", X, shape=(None, n_inputs))
+            labels.append(check_array("y", y, shape=(len(X),)).astype(float))
+    return n_inputs, np.concatenate(labels)
+
+
+def map_batches(function, data: Data, weights: np.ndarray, *, n_jobs: int = -1) -> Iterator:
+    """Apply ``function(X, weights)`` to the batches of a data set in parallel; yield the results in order.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a batch X of shape (m, d) and its weights, shape (m,).
+    data : tuple (X, y) or iterable of batches (X, y)
+        As for `MomentOperator`; the y are not read.
+    weights : ndarray, shape (n_samples,)
+        One a sample in order; batches beyond the last weight are not read.
+    n_jobs : int, default -1
+        Number of joblib workers.
+
+    Yields
+    ------
+    object
+        What `function` returned, batch after batch.
+
+    Raises
+    ------
+    ValueError
+        If the data hold fewer samples than there are weights.
+    """
+    if isinstance(data, tuple) and len(weights) <= ARRAY_BATCH:
+        n_jobs = 1
+    inputs = _paired(data, weights)
+    yield from ordered_map(_call, ((function, batch, part) for batch, part in inputs), n_jobs=n_jobs)
+
+
+def _call(function, batch: np.ndarray | InputBatch, weights: np.ndarray):
+    X = batch.draw() if isinstance(batch, InputBatch) else batch
+    return function(X[: len(weights)], weights)
+
+
+def _paired(data: Data, weights: np.ndarray) -> Iterator[tuple[np.ndarray | InputBatch, np.ndarray]]:
+    start = 0
+    for batch in _input_batches(data):
+        size = batch.rows if isinstance(batch, InputBatch) else len(batch)
+        yield batch, weights[start : start + size]
+        start += size
+        if start >= len(weights):
+            return
+    msg = f"data must yield the same samples on every pass: expected {len(weights)}, got {start}."
+    raise ValueError(msg)
+
+
+def _input_batches(data: Data) -> Iterable[np.ndarray | InputBatch]:
+    return data.input_batches if isinstance(data, VirtualSample) else (X for X, _ in _batches(data))
+
+
+def _batches(data: Data) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if not isinstance(data, tuple):
+        yield from ((np.asarray(X), np.asarray(y)) for X, y in data)
+        return
+    X, y = map(np.asarray, data)
+    if len(X) != len(y):
+        msg = f"y must have as many entries as X has rows, got {len(y)} and {len(X)}."
+        raise ValueError(msg)
+    for start in range(0, len(X), ARRAY_BATCH):
+        yield X[start : start + ARRAY_BATCH], y[start : start + ARRAY_BATCH]
+
+
+def _n_inputs(data: Data) -> int:
+    if isinstance(data, VirtualSample):
+        return data.target.d
+    if iter(data) is data:
+        msg = f"data must be iterable more than once, got a {type(data).__name__}; pass a list or a stream object."
+        raise ValueError(msg)
+    first = next(islice(_batches(data), 1), None)
+    if first is None or not len(first[0]):
+        msg = "data must hold at least one sample, got an empty data set."
+        raise ValueError(msg)
+    return check_array("X", first[0], shape=(None, None)).shape[1]
+
+
+def _tiles(normalize: bool, dtype: np.dtype, X: np.ndarray, weights: np.ndarray):
+    """Split a batch into contiguous transposed tiles of inputs with their weights."""
+    for start in range(0, len(X), TILE):
+        tile = np.ascontiguousarray(X[start : start + TILE].T, dtype=dtype)
+        if normalize:
+            norms = np.sqrt(np.einsum("im,im->m", tile, tile))
+            tile *= np.sqrt(len(tile), dtype=dtype) / np.where(norms > 0, norms, 1)
+        yield tile, weights[start : start + TILE].astype(dtype)
+
+
+def _packed_sums(features: HermiteFeatures, prepare, packed: list, X: np.ndarray, weights: np.ndarray) -> list:
+    k = len(packed[0])
+    sums = features.zero_sums(k)
+    for tile, tile_weights in prepare(X, weights):
+        features.tile_accumulate(sums, tile, features.tile_project(packed, tile) * tile_weights)
+    return sums
+
+
+def _dense_sum(features: HermiteFeatures, prepare, X: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    total = np.zeros((features.dim, features.dim))
+    for tile, tile_weights in prepare(X, weights):
+        values = features.transform(tile.T)
+        total += (values * tile_weights[:, None]).T @ values
+    return total
