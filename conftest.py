@@ -15,7 +15,7 @@ collect_ignore = ["book/_ext", "book/_tools"]
 
 def pytest_configure(config):
     """Run notebooks in this environment, with the checkout importable and the repository's sanitising rules."""
-    if config.option.nbval:
+    if getattr(config.option, "nbval", False):
         config.option.nbval_current_env = True
         # A path in pyproject.toml would be read relative to wherever pytest is started.
         config.option.nbval_sanitize_with = config.option.nbval_sanitize_with or str(ROOT / "tests/nbval_sanitize.cfg")

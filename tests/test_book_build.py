@@ -1,0 +1,147 @@
+"""The build executes what changed, says which cell failed, and writes notebooks that are stable to the byte."""
+
+import textwrap
+
+import build_book
+import jupytext
+import nbformat
+import papermill
+import pytest
+
+HEADER = """\
+---
+jupytext:
+  text_representation: {extension: .md, format_name: myst}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+"""
+
+
+def write_chapter(root, name, code):
+    cell = f"```{{code-cell}}\n:tags: [parameters]\ncount = 3\n```\n\nProse.\n\n```{{code-cell}}\n{code}\n```\n"
+    (root / f"book/{name}.md").write_text(f"{HEADER}\n# Title\n\n{cell}")
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A repository with two chapters, a library and stored data."""
+    for folder in ("book/data", "hierlib"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "hierlib/module.py").write_text("constant = 1\n")
+    (tmp_path / "book/data/points.csv").write_text("1,2\n")
+    (tmp_path / "requirements.txt").write_text("numpy==2.4.6\n")
+    (tmp_path / "_toc.yml").write_text(
+        textwrap.dedent("""\
+            format: jb-book
+            root: book/index
+            parts:
+              - caption: One
+                chapters:
+                  - file: book/01_first
+              - caption: Two
+                chapters:
+                  - file: book/02_second
+                  - file: book/api
+            """)
+    )
+    write_chapter(tmp_path, "01_first", "print(count + 1)")
+    write_chapter(tmp_path, "02_second", "print(count + 2)")
+    return tmp_path
+
+
+def built(root, capsys):
+    """Execute what is stale; return the failures and the chapters that were executed."""
+    failures = build_book.execute_stale(root, build_book.chapters(root), jobs=2)
+    lines = capsys.readouterr().out.splitlines()
+    executed = {name for name in build_book.chapters(root) for line in lines if f"{name}: executed" in line}
+    return failures, executed
+
+
+def test_pages_and_chapters_come_from_the_table_of_contents_in_reading_order(small_book):
+    assert build_book.table_of_contents(small_book) == [
+        "book/index",
+        "book/01_first",
+        "book/02_second",
+        "book/api",
+    ]
+    assert build_book.chapters(small_book) == ["01_first", "02_second"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "stale"),
+    [
+        ("book/02_second.md", {"02_second"}),
+        ("hierlib/module.py", {"01_first", "02_second"}),
+        ("book/data/points.csv", {"01_first", "02_second"}),
+        ("requirements.txt", {"01_first", "02_second"}),
+        ("_toc.yml", set()),
+    ],
+)
+def test_chapter_is_stale_exactly_when_something_it_depends_on_changed(small_book, changed, stale):
+    names = build_book.chapters(small_book)
+    before = {name: build_book.chapter_digest(small_book, name) for name in names}
+    path = small_book / changed
+    path.write_text(path.read_text() + "\n")
+    assert {name for name in names if build_book.chapter_digest(small_book, name) != before[name]} == stale
+
+
+def test_unchanged_chapters_are_not_executed_again_and_a_new_module_counts_as_a_change(small_book, capsys):
+    assert built(small_book, capsys) == ({}, {"01_first", "02_second"})
+    assert built(small_book, capsys) == ({}, set())
+    write_chapter(small_book, "01_first", "print(count + 3)")
+    assert built(small_book, capsys) == ({}, {"01_first"})
+    (small_book / "hierlib/other.py").touch()
+    assert built(small_book, capsys) == ({}, {"01_first", "02_second"})
+
+
+def test_failing_chapter_is_reported_with_its_cell_and_does_not_stop_the_others(small_book, capsys):
+    write_chapter(small_book, "01_first", "total = count\nassert total == 4, 'not four'")
+    assert build_book.main([], root=small_book) == 1
+    printed = capsys.readouterr().out
+    assert "01_first: FAILED in code cell [2] (cell 4 of the notebook):" in printed
+    assert "    | total = count\n" in printed
+    assert "AssertionError: not four" in printed
+    assert "02_second: executed in" in printed
+    assert "1 of 2 chapters failed: 01_first" in printed
+    # What ran is kept; what failed is tried again.
+    write_chapter(small_book, "01_first", "print(count)")
+    assert built(small_book, capsys) == ({}, {"01_first"})
+
+
+def test_refreshed_notebook_is_the_source_with_outputs_and_identical_when_made_again(small_book):
+    assert build_book.main(["--refresh", "--jobs", "2"], root=small_book) == 0
+    twin = small_book / "book/01_first.ipynb"
+    first = twin.read_bytes()
+    notebook, source = nbformat.read(twin, as_version=4), jupytext.read(small_book / "book/01_first.md")
+    nbformat.validate(notebook)
+    assert [cell.source for cell in notebook.cells] == [cell.source for cell in source.cells]
+    assert [dict(cell.metadata) for cell in notebook.cells] == [dict(cell.metadata) for cell in source.cells]
+    assert notebook.cells[-1].outputs[0].text == "4\n"
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    for stamp in (small_book / "_build/chapters").glob("*.stamp"):
+        stamp.unlink()
+    assert build_book.main(["--refresh"], root=small_book) == 0
+    assert twin.read_bytes() == first
+
+
+def test_parameters_are_injected_into_a_refreshed_notebook(small_book):
+    assert build_book.main(["--refresh"], root=small_book) == 0
+    ran = papermill.execute_notebook(
+        small_book / "book/01_first.ipynb", None, parameters={"count": 10}, progress_bar=False
+    )
+    assert ran.cells[-1].outputs[0].text == "11\n"
+
+
+def test_pieces_of_one_stream_are_joined_and_different_streams_are_kept_apart():
+    pieces = [
+        nbformat.v4.new_output("stream", name=name, text=text)
+        for name, text in [("stdout", "a"), ("stdout", "b"), ("stderr", "c"), ("stdout", "d")]
+    ]
+    joined = [(output.name, output.text) for output in build_book.join_streams(pieces)]
+    assert joined == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
+
+
+def test_unknown_chapter_is_refused(small_book, capsys):
+    with pytest.raises(SystemExit):
+        build_book.main(["09_missing"], root=small_book)
+    assert "no such chapter: 09_missing" in capsys.readouterr().err

@@ -1,0 +1,116 @@
+"""Every chapter's source obeys the book's layout, and its committed notebook is that source, executed."""
+
+import ast
+import re
+from pathlib import Path
+
+import build_book
+import jupytext
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "book").glob("[0-9][0-9]_*.md"))
+HEADER = """\
+---
+jupytext:
+  text_representation: {extension: .md, format_name: myst}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+"""
+LONGEST_CELL = 25  # lines
+
+every_chapter = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def content(notebook):
+    """What a source and its executed twin have in common."""
+    return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_table_of_contents_lists_exactly_the_chapters_that_exist():
+    assert sorted(build_book.chapters(ROOT)) == [source.stem for source in SOURCES]
+
+
+def test_no_notebook_is_left_without_its_source():
+    assert {path.stem for path in (ROOT / "book").glob("*.ipynb")} <= {source.stem for source in SOURCES}
+
+
+@every_chapter
+def test_committed_notebook_has_the_cells_of_its_source(source):
+    twin = source.with_suffix(".ipynb")
+    assert twin.is_file(), f"{twin.name} is missing: run `make refresh`."
+    assert content(nbformat.read(twin, as_version=4)) == content(jupytext.read(source)), (
+        f"{twin.name} is out of date: run `make refresh`."
+    )
+
+
+@every_chapter
+def test_committed_notebook_is_executed_from_top_to_bottom_without_errors_or_warnings(source):
+    cells = code_cells(nbformat.read(source.with_suffix(".ipynb"), as_version=4))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    bad = [
+        (cell.execution_count, output.get("ename") or output.get("text"))
+        for cell in cells
+        for output in cell.outputs
+        if output.output_type == "error" or output.get("name") == "stderr"
+    ]
+    assert not bad
+
+
+@every_chapter
+def test_header_and_label_are_the_common_ones(source):
+    text = source.read_text()
+    assert text.startswith(HEADER)
+    assert re.match(r"\n*\(ch-[a-z0-9-]+\)=\n# \S", text.removeprefix(HEADER))
+
+
+@every_chapter
+def test_every_parameter_is_a_literal_documented_in_a_table_above(source):
+    cells = jupytext.read(source).cells
+    (position,) = [index for index, cell in enumerate(cells) if "parameters" in tags(cell)]
+    prose = "\n".join(cell.source for cell in cells[:position] if cell.cell_type == "markdown")
+    rows = [line.split("|")[1] for line in prose.splitlines() if line.strip().startswith("|")]
+    documented = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    names = []
+    for statement in ast.parse(cells[position].source).body:
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)
+        names += [target.id for target in statement.targets]
+    assert names
+    assert set(names) <= documented
+
+
+@every_chapter
+def test_code_cells_are_short_and_parted_by_prose(source):
+    cells = jupytext.read(source).cells
+    long = [cell.source for cell in code_cells(jupytext.read(source)) if cell.source.count("\n") >= LONGEST_CELL]
+    assert not long
+    shown = [cell.cell_type == "code" and not {"remove-cell", "hide-cell"} & set(tags(cell)) for cell in cells]
+    hidden_input = ["hide-input" in tags(cell) for cell in cells]
+    touching = [
+        cells[index + 1].source
+        for index in range(len(cells) - 1)
+        if shown[index] and shown[index + 1] and not hidden_input[index] and not hidden_input[index + 1]
+    ]
+    assert not touching
+
+
+@every_chapter
+def test_every_figure_has_a_name_a_caption_and_a_description(source):
+    for cell in code_cells(nbformat.read(source.with_suffix(".ipynb"), as_version=4)):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            rendering = cell.metadata.get("mystnb", {})
+            assert rendering.get("image", {}).get("alt"), f"no alt text: {cell.source[:200]}"
+            if "hide-output" in tags(cell):  # a folded solution: nothing refers to it
+                continue
+            assert rendering.get("figure", {}).get("name", "").startswith("fig-"), cell.source[:200]
+            assert rendering["figure"].get("caption"), cell.source[:200]

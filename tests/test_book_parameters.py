@@ -1,0 +1,24 @@
+"""Chapters run under other sensible parameters: what papermill is for."""
+
+import warnings
+from pathlib import Path
+
+import papermill
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A chapter, and parameters that differ from its defaults.
+CASES: list[tuple[str, dict]] = []
+
+
+@pytest.mark.parametrize(("chapter", "parameters"), CASES, ids=lambda value: str(value).replace(" ", ""))
+def test_chapter_runs_under_other_parameters(chapter, parameters, tmp_path):
+    notebook = ROOT / f"book/{chapter}.ipynb"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # third parties', in papermill and the kernel's client
+        # papermill only warns of a name that the chapter does not have.
+        assert set(parameters) <= set(papermill.inspect_notebook(notebook))
+        papermill.execute_notebook(
+            notebook, tmp_path / "out.ipynb", parameters=parameters, progress_bar=False, cwd=tmp_path
+        )
