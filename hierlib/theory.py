@@ -545,7 +545,7 @@ def weight_tail_rate(m: ArrayLike, *, n_features: int, gamma: float) -> Any:
     .. math::
         Z_\gamma^2 \sum_{i > m} i^{-2\gamma} \simeq \begin{cases}
         1 - (m/d_1)^{1 - 2\gamma} & \gamma < 1/2, \\
-        1 - \log m/\log d_1 & \gamma = 1/2, \\
+        \dfrac{\log(d_1/m)}{\log d_1 + \gamma_E} & \gamma = 1/2, \\
         \dfrac{m^{1 - 2\gamma}}{(2\gamma - 1)\,\zeta(2\gamma)} & \gamma > 1/2. \end{cases}
 
     Parameters
@@ -585,7 +585,7 @@ def weight_tail_rate(m: ArrayLike, *, n_features: int, gamma: float) -> Any:
     if gamma > 0.5:
         tail = known ** (1 - 2 * gamma) / ((2 * gamma - 1) * zeta(2 * gamma))
     elif gamma == 0.5:
-        tail = 1 - np.log(known) / np.log(check_integer("n_features", n_features, low=2))
+        tail = np.log(n_features / known) / (np.log(n_features) + np.euler_gamma)
     else:
         tail = 1 - (known / n_features) ** (1 - 2 * gamma)
     return _restore(tail, m)
@@ -803,7 +803,7 @@ def _check_samples(n: ArrayLike) -> np.ndarray:
 
 
 def _check_window(size: np.ndarray, low: float, high: float) -> None:
-    if np.any(size < low) or np.any(size > high):
+    if np.any(size <= low) or np.any(size >= high):
         msg = (
             f"n must lie between {low:.6g} and {high:.6g}, where the power law can hold, "
             f"got {size.min():.6g} to {size.max():.6g}; strict=False returns the formula anyway."
