@@ -196,7 +196,9 @@ def render(root: Path) -> bool:
     started = time.monotonic()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staged)]
     options = ["--path-output", str(root), "--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *options], env=os.environ | {"NO_COLOR": "1"}, capture_output=True, text=True, check=False
+    )
     log = root / "_build/html.log"
     log.write_text(done.stdout + done.stderr)
     missing = [page for page in table_of_contents(root) if not has_content(root / f"_build/html/{page}.html")]
