@@ -5,8 +5,9 @@ import pkgutil
 import re
 from pathlib import Path
 
-import hierlib
 import pytest
+
+import hierlib
 
 PAGE = (Path(__file__).parents[1] / "book/api.md").read_text()
 MODULES = [
