@@ -196,14 +196,13 @@ def render(root: Path) -> bool:
     started = time.monotonic()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staged)]
     options = ["--path-output", str(root), "--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run(
-        [*command, *options], env=os.environ | {"NO_COLOR": "1"}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)  # coloured even without a terminal
     log = root / "_build/html.log"
-    log.write_text(done.stdout + done.stderr)
+    log.write_text(output)
     missing = [page for page in table_of_contents(root) if not has_content(root / f"_build/html/{page}.html")]
     if done.returncode or missing:
-        found = [line for line in (done.stdout + done.stderr).splitlines() if re.search("WARNING|ERROR", line)]
+        found = [line for line in output.splitlines() if re.search("WARNING|ERROR", line)]
         print("\n".join(["  html: FAILED", *(f"    {line}" for line in found)]), flush=True)
         print("".join(f"    no page {page}\n" for page in missing) + f"    full log: {log}", flush=True)
         return False
