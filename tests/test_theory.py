@@ -49,12 +49,14 @@ def test_eigenvalue_is_the_correlation_of_label_and_squared_feature(gamma):
     assert_allclose(error, 10 / 500 * np.array(leak), rtol=ROUNDING)
 
 
-@pytest.mark.parametrize("gamma", [0.1, 0.4, 1.0])
-def test_eigengap_is_the_smallest_distance_in_the_full_spectrum(gamma):
-    theta = theory.eigenvalue(np.arange(1, 9), n_features=8, gamma=gamma)
-    spectrum = np.append(theta, 0.0)
-    distance = np.abs(spectrum[:, None] - spectrum) + np.diag(np.full(9, np.inf))
-    assert_allclose(theory.eigengap(np.arange(1, 9), n_features=8, gamma=gamma), distance.min(axis=1)[:8], rtol=1e-10)
+@pytest.mark.parametrize("n_features", [1, 2, 8])
+@pytest.mark.parametrize("gamma", [0.1, 0.4, 1.5])  # at 1.5 the kernel is the last of two features' neighbour
+def test_eigengap_is_the_smallest_distance_in_the_full_spectrum(gamma, n_features):
+    k = np.arange(1, n_features + 1)
+    spectrum = np.append(theory.eigenvalue(k, n_features=n_features, gamma=gamma), 0.0)
+    distance = np.abs(spectrum[:, None] - spectrum) + np.diag(np.full(n_features + 1, np.inf))
+    expected = distance.min(axis=1)[:n_features]
+    assert_allclose(theory.eigengap(k, n_features=n_features, gamma=gamma), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("gamma", [0.2, 0.8])
@@ -68,6 +70,7 @@ def test_eigengap_loses_a_factor_k_over_gamma_on_the_eigenvalue(gamma):
 @pytest.mark.parametrize("sharp", [False, True])
 def test_noise_norm_falls_as_the_square_root_of_the_sampling_ratio(sharp):
     assert_allclose(theory.noise_norm(400, dim=100, sharp=sharp), 1.0 if sharp else 0.5, rtol=ROUNDING)
+    assert_allclose(theory.noise_norm(4, dim=1, sharp=sharp), 1.0 if sharp else 0.5, rtol=ROUNDING)
     assert_allclose(theory.noise_norm([100, 900], dim=900, sharp=sharp), (1 + sharp) * np.array([3, 1]), rtol=ROUNDING)
 
 
