@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 ENVIRONMENT := $(VENV)/.ready
-JOBS := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PARALLEL := -n logical --dist loadfile
 
 # As many processes as cores, each with one BLAS thread.
 export OMP_NUM_THREADS := 1
@@ -32,16 +32,16 @@ $(ENVIRONMENT): requirements.txt pyproject.toml
 	@touch $@
 
 book: $(ENVIRONMENT)
-	python book/_tools/build_book.py --jobs $(JOBS)
+	python book/_tools/build_book.py
 
 refresh: $(ENVIRONMENT)
-	python book/_tools/build_book.py --jobs $(JOBS) --refresh
+	python book/_tools/build_book.py --refresh
 
 # Both runs happen even when the first one fails, so that one call shows all that is wrong.
 test: book
 	@status=0; \
-	pytest -n $(JOBS) --dist loadfile --cov || status=1; \
-	pytest -n $(JOBS) --dist loadfile --nbval book || status=1; \
+	pytest -rs $(PARALLEL) --cov || status=1; \
+	pytest -rs $(PARALLEL) --nbval book || status=1; \
 	exit $$status
 
 lint: $(ENVIRONMENT)

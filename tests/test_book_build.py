@@ -1,6 +1,9 @@
 """The build executes what changed, says which cell failed, and writes notebooks that are stable to the byte."""
 
+import subprocess
+import sys
 import textwrap
+from pathlib import Path
 
 import build_book
 import jupytext
@@ -8,6 +11,7 @@ import nbformat
 import papermill
 import pytest
 
+SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 HEADER = """\
 ---
 jupytext:
@@ -145,3 +149,23 @@ def test_unknown_chapter_is_refused(small_book, capsys):
     with pytest.raises(SystemExit):
         build_book.main(["09_missing"], root=small_book)
     assert "no such chapter: 09_missing" in capsys.readouterr().err
+
+
+def compare_stored_outputs(root):
+    """Exit status of nbval over the small book."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"]
+    return subprocess.run([*command, "book/01_first.ipynb"], cwd=root, capture_output=True, check=False).returncode
+
+
+def test_comparison_of_stored_outputs_finds_a_changed_number_and_ignores_a_redrawn_image(small_book):
+    show = 'from IPython.display import display\ndisplay({"image/png": "iVBORw0KGgoAAAA"}, raw=True)'
+    write_chapter(small_book, "01_first", f"{show}\nprint(count + 1)")
+    assert build_book.main(["--refresh", "01_first"], root=small_book) == 0
+    twin = small_book / "book/01_first.ipynb"
+    text = twin.read_text()
+    redrawn, changed = text.replace("iVBORw0KGgoAAAA", "iVBORw0KGgoBBBB"), text.replace('"4\\n"', '"5\\n"')
+    assert text not in (redrawn, changed)
+    twin.write_text(redrawn)
+    assert compare_stored_outputs(small_book) == 0
+    twin.write_text(changed)
+    assert compare_stored_outputs(small_book) == 1

@@ -149,6 +149,23 @@ def test_page_is_without_faults_in_a_browser_without_network(browser, server, pa
     assert faults(browser, server, page) == []
 
 
+def excess_width(browser, url, *, width=390):
+    """Pixels by which a page is wider than a phone."""
+    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        browser.get(url)
+        browser.execute_async_script(INSPECT)
+        return browser.execute_script("return document.documentElement.scrollWidth") - width
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_fits_the_width_of_a_phone(browser, server, page):
+    assert excess_width(browser, server + page) <= 0
+
+
 def planted(fragment, *, page=PAGES[0]):
     """Put a fragment of HTML at the end of a page's article."""
     html = (SITE / page).read_text()
@@ -196,3 +213,8 @@ def test_page_whose_mathematics_is_not_typeset_is_found(browser, server):
     without_mathjax = planted(formula).replace("mathjax/tex-mml-chtml.js", "mathjax/missing.js")
     with served(without_mathjax) as page:
         assert "mathematics" in {kind for kind, _ in faults(browser, server, page)}
+
+
+def test_page_that_is_wider_than_a_phone_is_found(browser, server):
+    with served(planted('<div style="width: 600px">wide</div>')) as page:
+        assert excess_width(browser, server + page) > 0

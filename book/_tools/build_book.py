@@ -188,7 +188,7 @@ def render(root: Path) -> bool:
     stamp = root / "_build/html.stamp"
     # The build's own version of Sphinx and the theme is in requirements.txt, the API pages' text in hierlib.
     wanted = digest(root, [*(path for path in staged.rglob("*") if path.is_file()), *library_files(root)])
-    if stamp.is_file() and stamp.read_text() == wanted:
+    if stamp.is_file() and stamp.read_text() == wanted and rendered_before(root, stamp):
         print("  html: up to date", flush=True)
         return True
     stamp.unlink(missing_ok=True)
@@ -200,20 +200,26 @@ def render(root: Path) -> bool:
     output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)  # coloured even without a terminal
     log = root / "_build/html.log"
     log.write_text(output)
-    missing = [page for page in table_of_contents(root) if not has_content(root / f"_build/html/{page}.html")]
+    missing = [page for page in rendered(root) if not page.is_file() or page.stat().st_size == 0]
     if done.returncode or missing:
         found = [line for line in output.splitlines() if re.search("WARNING|ERROR", line)]
         print("\n".join(["  html: FAILED", *(f"    {line}" for line in found)]), flush=True)
-        print("".join(f"    no page {page}\n" for page in missing) + f"    full log: {log}", flush=True)
+        print("".join(f"    not written: {page}\n" for page in missing) + f"    full log: {log}", flush=True)
         return False
     stamp.write_text(wanted)
     print(f"  html: rendered in {time.monotonic() - started:.1f} s", flush=True)
     return True
 
 
-def has_content(page: Path) -> bool:
-    """Tell whether a rendered page exists and is more than an empty file."""
-    return page.is_file() and page.stat().st_size > 0
+def rendered(root: Path) -> list[Path]:
+    """List the rendered pages that the table of contents asks for."""
+    return [root / f"_build/html/{page}.html" for page in table_of_contents(root)]
+
+
+def rendered_before(root: Path, stamp: Path) -> bool:
+    """Tell whether all pages are there and no other command, `jupyter-book build .`, wrote over them since."""
+    written = stamp.stat().st_mtime
+    return all(page.is_file() and page.stat().st_mtime <= written for page in rendered(root))
 
 
 def refresh(root: Path, names: list[str]) -> None:
@@ -230,7 +236,8 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapter", nargs="*", help="names such as 03_prediction; default: all of _toc.yml")
     parser.add_argument("--refresh", action="store_true", help="write book/NN_name.ipynb instead of the HTML")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="chapters executed at a time")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parser.add_argument("--jobs", type=int, default=cores, help="chapters executed at a time (default: cores)")
     options = parser.parse_args(arguments)
     names = options.chapter or chapters(root)
     if unknown := [name for name in names if not (root / f"book/{name}.md").is_file()]:
