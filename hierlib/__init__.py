@@ -5,6 +5,7 @@ The names below are the public interface; every module's first lines say which e
 
 __version__ = "0.1.0"
 
+from hierlib.spectral import HierarchicalSpectralRegressor
 from hierlib.target import HierarchicalTarget
 
-__all__ = ["HierarchicalTarget"]
+__all__ = ["HierarchicalSpectralRegressor", "HierarchicalTarget"]

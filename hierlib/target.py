@@ -249,8 +249,13 @@ class HierarchicalTarget:
         y : ndarray, shape (n,)
             Labels.
         """
-        batches = list(self.stream(n, seed).batches())
-        return np.concatenate([X for X, _ in batches]), np.concatenate([y for _, y in batches])
+        stream = self.stream(n, seed)
+        X, y = np.empty((n, self.d)), np.empty(n)
+        start = 0
+        for batch, labels in stream.batches():
+            X[start : start + len(batch)], y[start : start + len(batch)] = batch, labels
+            start += len(batch)
+        return X, y
 
     def stream(self, n: int, seed: int) -> VirtualSample:
         """Return a virtual data set of n samples, which is computed when read and never stored.
