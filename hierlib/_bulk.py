@@ -1,0 +1,271 @@
+r"""The noise bulk of the moment matrix, and the eigenvalues that features push out of it.
+
+Everything here is a function of the law of the effective weight (`hierlib._weight_law`) and of n/D: the chapter
+*Sharp Constants* derives it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import comb
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+
+from hierlib._checks import check_array, check_integer
+from hierlib._weight_law import Function, LabelGrid, WeightLaw, label_grid, weight_law
+
+_WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
+_SCAN = 100  # points on which an edge is bracketed
+_TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
+
+
+def resolvent_kernel(x: np.ndarray) -> np.ndarray:
+    r"""Evaluate the principal value of 1/x, smoothed over :math:`|x|\lesssim 0.03`.
+
+    The few samples that sit at the pole :math:`vs=1` are outliers of the bulk on their own (an O(1/n) effect on
+    everything else); the odd kernel :math:`x^3/(x^4+w^4)` removes them and departs from 1/x by :math:`(w/x)^4`.
+    """
+    return x**3 / (x**4 + _WINDOW**4)
+
+
+def resolvent_kernel_slope(x: np.ndarray) -> np.ndarray:
+    r"""Evaluate minus the derivative of `resolvent_kernel`: :math:`1/x^2` away from the pole."""
+    return (x**6 - 3 * x**2 * _WINDOW**4) / (x**4 + _WINDOW**4) ** 2
+
+
+class Bulk:
+    r"""The noise bulk at aspect ratio :math:`\delta` and what a feature adds to it.
+
+    With `s` the (n-scaled) Stieltjes transform, :math:`a(s)=E[v/(1-vs)]` and
+    :math:`\varphi_i(s)=E[(\tilde h_i^2-1)v/(1-vs)]`, an eigenvalue outside the bulk sits at
+
+    .. math:: \psi(s) = \frac{1}{\delta s} + a(s) + \delta s\,\kappa(s), \qquad
+              \kappa(s) = \frac{c}{D}\sum_j\varphi_j(s)^2,
+
+    and feature `i` has one where :math:`1/(\delta s)=\varphi_i(s)+2(c/D)\,\delta s\,\varphi_i(s)^2`. Positive `s` is
+    above the bulk, negative below.
+
+    Parameters
+    ----------
+    law : WeightLaw
+        Law of the effective weight.
+    delta : float
+        Samples per noise dimension, n/(D - d1).
+    n : int
+        Number of samples: it decides which tail of `v` is populated.
+    remainder : float
+        The coefficient c/D of the finite-d remainder of the population matrix.
+    """
+
+    def __init__(self, law: WeightLaw, delta: float, n: int, remainder: float) -> None:
+        self.law = law
+        self.delta = delta
+        self.n = n
+        self.remainder = remainder
+        self.edges = {side: self._edge(side) for side in (-1, 1)}
+
+    def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
+        v = self.law.values
+        x = 1 - v[:, None] * s
+        value, slope = v[:, None] * resolvent_kernel(x), v[:, None] ** 2 * resolvent_kernel_slope(x)
+        excess = self.law.reweighted - self.law.masses
+        return self.law.masses @ value, self.law.masses @ slope, excess @ value, excess @ slope
+
+    def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return psi and psi' at the entries of `s`; psi' is negative outside the bulk."""
+        a, a_slope, phi, phi_slope = self.moments(s)
+        shift, shift_slope = self.shift(s, phi, phi_slope)
+        return 1 / (self.delta * s) + a + shift, a_slope + shift_slope - 1 / (self.delta * s**2)
+
+    def shift(self, s: np.ndarray, phi: np.ndarray, phi_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Level shift by the population remainder, delta s kappa(s), and its derivative."""
+        kappa = self.remainder * np.sum(phi**2, axis=0)
+        kappa_slope = 2 * self.remainder * np.sum(phi * phi_slope, axis=0)
+        return self.delta * s * kappa, self.delta * (kappa + s * kappa_slope)
+
+    def tail_count(self, s: np.ndarray, side: int) -> np.ndarray:
+        """Count the samples beyond the pole, n P(v s > 1): each makes a noise eigenvalue farther out than psi(s)."""
+        order = np.argsort(side * self.law.values)
+        tail = np.append(np.cumsum(self.law.masses[order][::-1])[::-1], 0.0)
+        return self.n * tail[np.searchsorted(side * self.law.values[order], 1 / np.abs(s), side="right")]
+
+    def _edge(self, side: int) -> float:
+        """Smallest |s| at which psi' vanishes, or at which the samples beyond the pole have become many."""
+        order = np.argsort(-side * self.law.values)
+        most = max(20, 4 * len(self.law.reweighted))
+        limit = side * self.law.values[order][np.argmax(self.n * np.cumsum(self.law.masses[order]) > most)]
+        spread = np.sqrt(np.sum(self.law.masses * self.law.values**2))
+        noise = spread * np.sqrt(self.delta)
+        grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)
+        outside = self.levels(side * grid)[1] < 0
+        if outside.all():
+            return side / limit
+        first = int(np.argmin(outside))
+        low, high = grid[first - 1], grid[first]
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            if self.levels(np.array([side * middle]))[1][0] < 0:
+                low = middle
+            else:
+                high = middle
+        return side * low
+
+    @property
+    def level(self) -> float:
+        """Value of delta s phi_i(s) at a feature's eigenvalue: the root of x + 2 (c/D) x^2 = 1."""
+        return 2 / (1 + float(np.sqrt(1 + 8 * self.remainder)))
+
+    def visibility(self) -> np.ndarray:
+        """Return delta s phi_i(s) at the edges over `level`, shape (d1, 2): above 1 where there is an outlier."""
+        edges = np.array([self.edges[-1], self.edges[1]])
+        return self.delta * edges * self.moments(edges)[2] / self.level
+
+    def noise_count(self, side: int, z: np.ndarray) -> np.ndarray:
+        """Count the noise eigenvalues expected beyond `z` on one side.
+
+        Outside the bulk they are single samples; inside, close to the edge, they follow its square-root density.
+        """
+        edge = self.edges[side]
+        s = edge * np.append(np.geomspace(1e-3, 0.999, 200), 1.0)
+        levels, slopes = self.levels(s)
+        distance = np.maximum(side * (levels[-1] - z), 0.0)
+        curvature = abs((slopes[-1] - slopes[-2]) / (s[-1] - s[-2]))
+        inside = 2 * self.n / (3 * np.pi) * np.sqrt(2 / curvature) * distance**1.5
+        counts = self.tail_count(s, side)
+        # From the edge (where psi is extremal) to large eigenvalues: increasing, as interpolation asks.
+        return inside + np.interp(side * z, side * levels[::-1], counts[::-1])
+
+    def density(self, z: np.ndarray) -> np.ndarray:
+        """Density of the noise eigenvalues at `z`, per unit and per dimension."""
+        v, law = self.law.values, self.law
+        excess = law.reweighted - law.masses
+        width = np.ptp(z)
+        s = 1 / (self.delta * (z + 10j * width))
+        for height in width * np.geomspace(10, 1e-3, 30):
+            for _ in range(4):  # Newton steps for psi(s) = z + i height, from the solution above it
+                x = 1 - v[:, None] * s
+                value, slope = v[:, None] / x, (v[:, None] / x) ** 2
+                phi, phi_slope = excess @ value, excess @ slope
+                shift, shift_slope = self.shift(s, phi, phi_slope)
+                psi = 1 / (self.delta * s) + law.masses @ value + shift
+                psi_slope = law.masses @ slope + shift_slope - 1 / (self.delta * s**2)
+                s = s - (psi - z - 1j * height) / psi_slope
+        return -self.delta * s.imag / np.pi
+
+    def outliers(self, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the features' eigenvalues on one side of the bulk.
+
+        Returns
+        -------
+        s : ndarray, shape (d1,)
+            Root of the feature's equation outside the bulk, NaN if there is none.
+        alignment : ndarray, shape (d1,)
+            Squared cosine with the feature's direction, 0 if there is none.
+        """
+        edge = self.edges[side]
+        nodes = np.linspace(0.0, edge, _TABLE)
+        _, _, phi, phi_slope = self.moments(nodes)
+        feature = np.arange(len(phi))
+        exists = self.delta * edge * phi[:, -1] > self.level
+
+        def excess(s: np.ndarray) -> np.ndarray:
+            """Return delta s phi_i(s) minus its level at each feature's own s, by cubic Hermite interpolation."""
+            step = nodes[1]
+            left = np.minimum((s / step).astype(int), _TABLE - 2)
+            t = s / step - left
+            f0, f1 = phi[feature, left], phi[feature, left + 1]
+            g0, g1 = phi_slope[feature, left] * step, phi_slope[feature, left + 1] * step
+            rise = f1 - f0
+            value = f0 + t * (g0 + t * (3 * rise - 2 * g0 - g1 + t * (g0 + g1 - 2 * rise)))
+            return self.delta * s * value - self.level
+
+        # One root or none: psi minus phi_i + a + shift falls strictly from its pole at 0 to the edge.
+        low, high = np.full(len(phi), np.log(abs(edge)) - 25.0), np.full(len(phi), np.log(abs(edge)))
+        for _ in range(50):
+            middle = 0.5 * (low + high)
+            below = excess(side * np.exp(middle)) < 0
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        s = side * np.exp(0.5 * (low + high))
+        _, psi_slope = self.levels(s)
+        _, a_slope, phi, phi_slope = self.moments(s)
+        _, shift_slope = self.shift(s, phi, phi_slope)
+        own, own_slope = np.diagonal(phi), np.diagonal(phi_slope)
+        # The remainder couples A_i three times as strongly to its own feature as a generic direction is.
+        coupling = 2 * self.remainder * self.delta * (own**2 + 2 * s * own * own_slope)
+        response = own_slope + coupling + a_slope + shift_slope
+        alignment = psi_slope / (psi_slope - response)
+        return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)
+
+
+def remainder_coefficient(d: int, degree: int) -> float:
+    r"""Return :math:`c=(E\,p_q(t)^4-3)/2`, with `t` the inner product of two random unit vectors in R^d.
+
+    :math:`p_q` is the degree-q polynomial orthonormal for the law of `t`: the kernel of the features of degree q.
+    `c` is 0 for q = 1 (Gaussian features) up to terms in 1/d, and tends to 6 and 45 for q = 2 and 3.
+    """
+    if degree == 1:
+        return 0.0
+    # Gauss rule for (1 - t^2)^((d - 3)/2): exact to degree 4q, and its recurrence gives p_q.
+    count = 2 * degree + 1
+    k = np.arange(1, count)
+    off = np.sqrt(k * (k + d - 3) / ((2 * k + d - 2) * (2 * k + d - 4)))
+    t, vectors = eigh_tridiagonal(np.zeros(count), off)
+    previous, current = np.zeros(count), np.ones(count)
+    for j in range(degree):
+        previous, current = current, (t * current - (off[j - 1] * previous if j else 0.0)) / off[j]
+    return float(np.sum(vectors[0] ** 2 * current**4) - 3) / 2
+
+
+@dataclass(frozen=True)
+class Model:
+    """A target seen through one choice of options: the part of a prediction that does not depend on n."""
+
+    weights: np.ndarray
+    cells: LabelGrid
+    law: WeightLaw
+    noise_dim: int
+    remainder: float
+    link: Function
+    degree: int
+    d: int
+
+    def bulk(self, n: int) -> Bulk:
+        return Bulk(self.law, n / self.noise_dim, n, self.remainder)
+
+
+def build_model(target: Any, transform: Function | None, *, radial: bool, remainder: bool, normalize: bool) -> Model:
+    weights = check_array("weights", target.weights, shape=(None,))
+    if not weights.size or not weights.all():
+        msg = f"weights must hold at least one number and no zero, got {weights}."
+        raise ValueError(msg)
+    d, degree = check_integer("d", target.d, low=2), check_integer("q", target.q, low=1)
+    noise_dim = comb(d + degree - 1, degree) - len(weights)
+    if noise_dim < 1:
+        msg = f"weights must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
+        raise ValueError(msg)
+    return _cached_model(
+        tuple(weights), d, degree, noise_dim, target.link_function, transform, radial, remainder, normalize
+    )
+
+
+@lru_cache(maxsize=8)
+def _cached_model(
+    weights: tuple,
+    d: int,
+    degree: int,
+    noise_dim: int,
+    link: Function,
+    transform: Function | None,
+    radial: bool,
+    remainder: bool,
+    normalize: bool,
+) -> Model:
+    values = np.array(weights)
+    cells = label_grid(values, d, degree, link, radial=radial)
+    law = weight_law(cells, transform, normalize=normalize)
+    coefficient = remainder_coefficient(d, degree) / noise_dim if radial and remainder else 0.0
+    return Model(values, cells, law, noise_dim, coefficient, link, degree, d)

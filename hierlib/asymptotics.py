@@ -1,0 +1,433 @@
+r"""Sharp constants: eigenvalues, alignments and errors of the spectral estimator at finite n/D and finite d.
+
+With :math:`v` the effective sample weight (`hierlib._bulk`), :math:`\delta=n/(D-d_1)` and
+:math:`\varphi_i(s)=E[(\tilde h_i^2-1)v/(1-vs)]`, feature i leaves the noise bulk where
+:math:`1/(\delta s)=\varphi_i(s)`, at the eigenvalue :math:`\psi(s)=1/(\delta s)+E[v/(1-vs)]`. Two finite-d corrections
+without a fitted constant are built in: the fluctuation of the radius of x, and the remainder of the population
+matrix. None of this is in the paper; the chapter *Sharp Constants* derives it. Cost: O(d1), whatever d, q and n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaincinv, ndtri, pdtr
+from scipy.stats import qmc
+
+from hierlib._bulk import Model, build_model, resolvent_kernel_slope
+from hierlib._checks import check_array, check_choice, check_integer
+from hierlib._weight_law import Function, WeightLaw
+
+__all__ = [
+    "Prediction",
+    "TargetParameters",
+    "bulk_density",
+    "critical_sample_sizes",
+    "optimal_label_transform",
+    "predict",
+]
+
+_SOBOL_LOG2 = 13  # points for the errors: 2**13
+_BINS = 16  # pieces of the scalar readout
+
+
+def _identity(t: np.ndarray) -> np.ndarray:
+    return t
+
+
+@dataclass(frozen=True)
+class TargetParameters:
+    """What `predict` needs to know of a target; a `HierarchicalTarget` has the same attributes.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (d1,)
+        The second-layer weights, not zero; their squares sum to 1 in the paper.
+    d, q : int
+        Input dimension and degree of the Hermite features.
+    link_function : callable, default the identity
+        The readout g, vectorised.
+
+    Examples
+    --------
+    >>> from hierlib.asymptotics import TargetParameters
+    >>> TargetParameters(weights=np.array([0.8, -0.6]), d=60, q=2).dim
+    1830
+    """
+
+    weights: np.ndarray
+    d: int
+    q: int
+    link_function: Function = _identity
+
+    @property
+    def dim(self) -> int:
+        """Number D of Hermite features."""
+        return comb(self.d + self.q - 1, self.q)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    r"""What `predict` returns; arrays with two columns hold (below, above) the bulk.
+
+    Attributes
+    ----------
+    n : int
+        Number of samples.
+    strengths : ndarray, shape (d1,)
+        Population eigenvalues :math:`\theta_i=E[v(\tilde h_i^2-1)]`.
+    thresholds : ndarray, shape (d1,)
+        Sample sizes :math:`n_i=(D-d_1)E[v^2]/\theta_i^2`, the threshold if n/D is large there.
+    bulk_edges : ndarray, shape (2,)
+        Ends of the bulk of noise eigenvalues. Where v is unbounded, noise eigenvalues lie beyond: see `noise_counts`.
+    eigenvalues : ndarray, shape (d1, 2)
+        Outlier of each feature on each side, NaN where there is none.
+    outlier_alignments : ndarray, shape (d1, 2)
+        :math:`\cos^2` between each outlier's eigenvector and :math:`A_i`, 0 where there is none.
+    noise_counts : ndarray, shape (d1, 2)
+        Expected number of noise eigenvalues that the estimator ranks before that outlier.
+    retention : ndarray, shape (d1, 2)
+        Probability that the estimator keeps the outlier: it is ranked among the first `n_features`.
+    alignments : ndarray, shape (d1,)
+        Expected :math:`\cos^2\theta_i` between :math:`A_i` and the kept subspace.
+    mse_holdout, mse_same_sample : float
+        Test error over Var y of the best scalar readout, second layer fitted on a fresh or on the same sample.
+    """
+
+    n: int
+    strengths: np.ndarray
+    thresholds: np.ndarray
+    bulk_edges: np.ndarray
+    eigenvalues: np.ndarray
+    outlier_alignments: np.ndarray
+    noise_counts: np.ndarray
+    retention: np.ndarray
+    alignments: np.ndarray
+    mse_holdout: float
+    mse_same_sample: float
+
+
+def predict(
+    target: Any,
+    n: int,
+    label_transform: Function | None = None,
+    radial: bool = True,
+    *,
+    remainder: bool = True,
+    normalize: bool = False,
+    ranking: str = "modulus",
+    n_features: int | None = None,
+) -> Prediction:
+    r"""Predict the spectrum of the moment matrix, the alignments and the test errors at n samples.
+
+    .. math::
+        \psi(s) = \frac{1}{\delta s} + E\Bigl[\frac{v}{1-vs}\Bigr] + \delta s\,\kappa(s), \qquad
+        \frac{1}{\delta s} = \varphi_i(s) + \tfrac{2c}{D}\,\delta s\,\varphi_i(s)^2, \qquad
+        \cos^2\theta_i = \frac{|\psi'(s)|}{|\psi'(s)| + \chi_i(s)},
+
+    with :math:`\chi_i=\partial_s\{E[\tilde h_i^2v/(1-vs)]+\delta s\,(\kappa+\tfrac{2c}{D}\varphi_i^2)\}` and
+    :math:`\kappa=\tfrac cD\sum_j\varphi_j^2`.
+
+    Parameters
+    ----------
+    target : HierarchicalTarget or TargetParameters
+        Anything with attributes `weights`, `d`, `q` and `link_function`; its directions count as orthonormal.
+    n : int
+        Number of samples, at least 1.
+    label_transform : callable, optional
+        The function T applied to the labels before the moment matrix is formed; the identity by default. T(y) is
+        centred.
+    radial : bool, default True
+        Keep the fluctuations of ||x||^2/d. False, or degree 1, gives the Gaussian-equivalent model.
+    remainder : bool, default True
+        Keep the part of the population matrix beyond its d1 spikes (to leading order in 1/D). Only with `radial`.
+    normalize : bool, default False
+        Features computed from sqrt(d) x/||x||.
+    ranking : {"modulus", "edge"}, default "modulus"
+        The estimator keeps the eigenvalues of largest modulus, or farthest outside the bulk.
+    n_features : int, optional
+        Number of directions kept; d1 by default.
+
+    Returns
+    -------
+    Prediction
+        See its attributes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or a callable gives something else than finite values of the same shape.
+
+    Notes
+    -----
+    Deterministic. Numerical error of eigenvalues and alignments below 1e-3 (quadrature grids), of the two errors
+    about 0.005 (2**13 Sobol points). Asymptotic error: O(D^(-2/3)) close to a threshold, where fluctuations of the
+    edge decide; higher powers of 1/d, visible below d = 60 for q = 2.
+
+    Where v has unbounded support (unbounded labels, or the radius), single samples make outliers of their own. They
+    are counted by n P(vs > 1) and taken as Poisson in `retention`.
+
+    References
+    ----------
+    This book, chapter *Sharp Constants*; not in the paper.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.asymptotics import TargetParameters, predict
+    >>> weights = np.array([1.0, -0.8, 0.6]) / np.sqrt(2)
+    >>> prediction = predict(TargetParameters(weights, d=60, q=2), n=40_000, label_transform=np.tanh)
+    >>> prediction.alignments.round(2)
+    array([0.85, 0.83, 0.76])
+    """
+    n = check_integer("n", n, low=1)
+    check_choice("ranking", ranking, ("modulus", "edge"))
+    model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
+    law, d1 = model.law, len(model.weights)
+    kept = check_integer("n_features", d1 if n_features is None else n_features, low=1)
+    bulk = model.bulk(n)
+
+    sides = [bulk.outliers(side) for side in (-1, 1)]
+    roots = np.stack([s for s, _ in sides], axis=1)
+    alignments = np.stack([alignment for _, alignment in sides], axis=1)
+    exists = alignments > 0
+    eigenvalues = np.full(roots.shape, np.nan)
+    eigenvalues[exists] = bulk.levels(roots[exists])[0]
+    edges = bulk.levels(np.array([bulk.edges[-1], bulk.edges[1]]))[0]
+
+    # Ranked by distance from the edge of its side, or from 0.
+    origin = edges if ranking == "edge" else np.zeros(2)
+    score = np.abs(eigenvalues - origin)
+    counts = np.full(roots.shape, np.inf)
+    counts[exists] = sum(
+        bulk.noise_count(side, origin[column] + side * score[exists]) for column, side in enumerate((-1, 1))
+    )
+    room = kept - 1 - np.sum(score[exists] > score[..., None], axis=-1)
+    retention = np.zeros(roots.shape)
+    possible = np.isfinite(counts) & (room >= 0)
+    retention[possible] = pdtr(room[possible], counts[possible])
+
+    feature, column = np.nonzero(retention > 0.5)
+    aligned, s = alignments[feature, column], roots[feature, column]
+    fresh = (law.label_reweighted - law.label_masses).sum(axis=1)[feature] * aligned
+    same = _in_sample_weights(law, feature, aligned, s)
+    wider = bulk.edges[1 if edges[1] > -edges[0] else -1]
+    lost = _in_sample_weights(law, np.zeros(1, dtype=int), np.zeros(1), np.array([wider]))
+    return Prediction(
+        n=n,
+        strengths=(law.reweighted - law.masses) @ law.values,
+        thresholds=_limits(model),
+        bulk_edges=edges,
+        eigenvalues=eigenvalues,
+        outlier_alignments=alignments,
+        noise_counts=counts,
+        retention=retention,
+        alignments=np.sum(alignments * retention, axis=1),
+        mse_holdout=_readout_error(model, feature, aligned, fresh, np.zeros(0)),
+        mse_same_sample=_readout_error(model, feature, aligned, same, np.repeat(lost, max(0, kept - len(feature)))),
+    )
+
+
+def critical_sample_sizes(
+    target: Any,
+    label_transform: Function | None = None,
+    radial: bool = True,
+    *,
+    remainder: bool = True,
+    normalize: bool = False,
+) -> np.ndarray:
+    r"""Return the sample size from which on each feature has an outlier, at the n/D where that happens.
+
+    `Prediction.thresholds` is its limit for n/D large: there :math:`n_i=(D-d_1)E[v^2]/\theta_i^2`.
+
+    Parameters
+    ----------
+    target, label_transform, radial, remainder, normalize
+        As for `predict`.
+
+    Returns
+    -------
+    ndarray, shape (d1,)
+        Sample sizes, not rounded; infinite where the remainder hides the feature up to 100 times the largest limit.
+
+    Raises
+    ------
+    ValueError
+        As for `predict`.
+
+    Notes
+    -----
+    Relative error about 1e-3: the excess over the threshold is interpolated on 64 sample sizes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.asymptotics import TargetParameters, critical_sample_sizes
+    >>> parameters = TargetParameters(np.array([0.8, -0.6]), d=10**4, q=1)
+    >>> (critical_sample_sizes(parameters, label_transform=np.tanh) / parameters.dim).round(1)
+    array([0.7, 0.8])
+    """
+    model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
+    limits = _limits(model)
+    sizes = np.geomspace(limits.min() / 10, 100 * limits.max(), 64)
+    excess = np.log([model.bulk(n).visibility().max(axis=1) for n in sizes])
+    critical = np.full(len(limits), np.inf)
+    for i, column in enumerate(excess.T):
+        visible = np.flatnonzero(column > 0)
+        if visible.size:
+            # Interpolate where it first becomes visible: log visibility is nearly linear in log n.
+            window = slice(max(0, visible[0] - 1), visible[0] + 1)
+            critical[i] = np.exp(np.interp(0.0, column[window], np.log(sizes[window])))
+    return critical
+
+
+def bulk_density(
+    target: Any,
+    n: int,
+    z: np.ndarray,
+    label_transform: Function | None = None,
+    radial: bool = True,
+    *,
+    remainder: bool = True,
+    normalize: bool = False,
+) -> np.ndarray:
+    r"""Return the density of the noise eigenvalues, :math:`\rho(z)=-\pi^{-1}\delta\,\mathrm{Im}\,s(z+i0)`.
+
+    It integrates to one over the D - d1 noise dimensions; the smallest scale resolved is a thousandth of the range
+    of `z`.
+
+    Parameters
+    ----------
+    target, n, label_transform, radial, remainder, normalize
+        As for `predict`.
+    z : array_like, shape (k,)
+        Where to evaluate it, at least two different points.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        The density.
+
+    Raises
+    ------
+    ValueError
+        As for `predict`, or if `z` is not a finite vector with a positive range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.asymptotics import TargetParameters, bulk_density
+    >>> z = np.linspace(-1, 1, 401)
+    >>> density = bulk_density(TargetParameters(np.array([0.8, -0.6]), d=60, q=2), 40_000, z, np.tanh)
+    >>> round(float(np.trapezoid(density, z)), 2)
+    1.0
+    """
+    z = check_array("z", z, shape=(None,))
+    if not np.ptp(z) > 0:
+        msg = f"z must hold at least two different points, got {z}."
+        raise ValueError(msg)
+    model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
+    return model.bulk(check_integer("n", n, low=1)).density(z)
+
+
+def optimal_label_transform(
+    target: Any, feature: int, radial: bool = True, *, normalize: bool = False, n_bins: int = 400
+) -> Function:
+    r"""Return the label transform with the smallest `Prediction.thresholds` for one feature.
+
+    .. math:: T(y) = \frac{E[R\,(\tilde h_i^2-1)\mid y]}{E[R^2\mid y]},
+
+    with 1 in the place of R if `normalize` or not `radial` (Cauchy-Schwarz on :math:`\theta_i^2/E[v^2]`). For small
+    :math:`\lambda_i` it is :math:`\lambda_i` times the same function for all features, so that one serves them all.
+
+    Parameters
+    ----------
+    target, radial, normalize
+        As for `predict`.
+    feature : int
+        Index i from 0, less than d1.
+    n_bins : int, default 400
+        Bins of equal width of y between its 1e-5 and 1 - 1e-5 quantiles.
+
+    Returns
+    -------
+    callable
+        Piecewise linear interpolation, constant beyond these quantiles, hence bounded.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.asymptotics import TargetParameters, optimal_label_transform
+    >>> transform = optimal_label_transform(TargetParameters(np.array([1.0]), d=60, q=1), feature=0)
+    >>> transform(np.array([1.0, 2.0]) / np.sqrt(2)).round(2)  # one feature: the label gives h^2 - 1 away
+    array([1., 2.])
+    """
+    model = build_model(target, None, radial=radial, remainder=False, normalize=normalize)
+    cells = model.cells
+    feature = check_integer("feature", feature, low=0, high=len(model.weights) - 1)
+    n_bins = check_integer("n_bins", n_bins, low=2)
+    scale = np.ones_like(cells.scale) if normalize else cells.scale
+    labels, masses = cells.labels.ravel(), cells.masses.ravel()
+    order = np.argsort(labels)
+    low, high = np.interp([1e-5, 1 - 1e-5], np.cumsum(masses[order]), labels[order])
+    edges = np.linspace(low, high, n_bins + 1)
+    cell = np.clip(np.searchsorted(edges, labels, side="right") - 1, 0, n_bins - 1)
+
+    def collect(factor: np.ndarray, law: np.ndarray) -> np.ndarray:
+        values = (cells.probability * factor)[:, None] * law
+        return np.bincount(cell, weights=values.ravel(), minlength=n_bins)
+
+    signal = collect(scale, cells.reweighted[feature] - cells.law)
+    noise = collect(scale**2, cells.law)
+    filled = noise > 0
+    points, values = (edges[:-1] + 0.5 * np.diff(edges))[filled], signal[filled] / noise[filled]
+    return lambda y: np.interp(y, points, values)
+
+
+def _limits(model: Model) -> np.ndarray:
+    """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large."""
+    law = model.law
+    strengths = (law.reweighted - law.masses) @ law.values
+    return model.noise_dim * np.sum(law.masses * law.values**2) / strengths**2
+
+
+def _in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Mean of u (h_hat^2 - 1) over the sample that h_hat was learned on.
+
+    It is the derivative of the eigenvalue when the weights v are moved along u: for u = v, the eigenvalue itself.
+    """
+    kernel = resolvent_kernel_slope(1 - s[:, None] * law.values)
+    noise = kernel @ law.label_masses
+    signal = np.einsum("im,im->i", kernel, law.label_reweighted[feature])
+    return (1 - aligned) * noise + aligned * signal
+
+
+def _readout_error(
+    model: Model, feature: np.ndarray, aligned: np.ndarray, weights: np.ndarray, lost: np.ndarray
+) -> float:
+    """Test error over Var y of the best function of sum_k a_k h_hat_k^2, `lost` the a_k of pure noise."""
+    if not weights.any() and not lost.any():
+        return 1.0
+    d1, kept = len(model.weights), len(feature)
+    points = qmc.Sobol(d1 + kept + len(lost) + 1, scramble=True, seed=0).random_base2(_SOBOL_LOG2)
+    h, xi = np.split(ndtri(points[:, :-1]), [d1], axis=1)
+    scale = np.ones(len(points))
+    if model.cells.scale.size > 1:
+        scale = (gammaincinv(model.d / 2, points[:, -1]) * 2 / model.d) ** model.degree / model.cells.mean_power
+    y = model.link((scale * (h**2 @ model.weights) - model.weights.sum()) / np.sqrt(2))
+    learned = np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept]
+    feature_sum = scale * (learned**2 @ weights + xi[:, kept:] ** 2 @ lost)
+
+    order = np.argsort(feature_sum)
+    x, y = feature_sum[order].reshape(_BINS, -1), y[order].reshape(_BINS, -1)
+    dx, dy = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    residual = np.mean(dy**2, axis=1) - np.mean(dx * dy, axis=1) ** 2 / np.mean(dx**2, axis=1)
+    return float(residual.mean() / y.var())
