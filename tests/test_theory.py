@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import zeta
 
 from hierlib import theory
 
@@ -149,6 +150,15 @@ def test_tail_tends_to_its_rate_for_many_features(gamma):
     assert_allclose(exact / rate, 1, atol=tolerance)
 
 
+@pytest.mark.parametrize("gamma", [0.52, 0.8, 1.5])
+def test_tail_rate_is_the_remainder_of_the_zeta_function_when_localised(gamma):
+    m = np.array([100, 1000])
+    remainder = zeta(2 * gamma, m + 1) / zeta(2 * gamma)
+    # Euler-Maclaurin: relative error (gamma - 1/2)/m to leading order.
+    ratio = theory.weight_tail_rate(m, n_features=10**6, gamma=gamma) / remainder
+    assert_allclose(ratio - 1, (gamma - 0.5) / m, rtol=0.03)
+
+
 def test_tail_tends_to_its_logarithmic_rate_at_one_half():
     # Harmonic numbers are log m + Euler's constant + 1/(2 m).
     m, n_features = np.array([10**2, 10**4]), 10**6
@@ -230,6 +240,7 @@ def test_scalars_give_scalars_and_arrays_keep_their_shape():
         (lambda **s: theory.mse_rate(1000, dim=1000, n_features=9, gamma=0.8, **s), r"n must lie between"),
         (lambda **s: theory.mse_rate(1e6, dim=1000, n_features=9, gamma=0.8, **s), r"n must lie between"),
         (lambda **s: theory.recovered_count_rate(1, dim=1000, n_features=9, gamma=0.8, **s), r"n must lie between"),
+        (lambda **s: theory.recovered_count_rate(1e6, dim=1000, n_features=9, gamma=0.8, **s), r"n must lie between"),
         (lambda **s: theory.alignment_error(9, 1e3, dim=1000, n_features=9, gamma=0.8, **s), "n must be at least"),
     ],
 )
