@@ -19,4 +19,15 @@ def pytest_configure(config):
         config.option.nbval_current_env = True
         # A path in pyproject.toml would be read relative to wherever pytest is started.
         config.option.nbval_sanitize_with = config.option.nbval_sanitize_with or str(ROOT / "tests/nbval_sanitize.cfg")
+        keep_history_in_nbval()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+def keep_history_in_nbval():
+    """Run cells with history, as Jupyter and papermill do: IPython looks there for a silencing final semicolon."""
+    from nbval.kernel import RunningKernel
+
+    def execute_cell_input(self, cell_input, allow_stdin=None):
+        return self.kc.execute(cell_input, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
+
+    RunningKernel.execute_cell_input = execute_cell_input

@@ -88,7 +88,7 @@ def execute(root: Path, name: str) -> float:
     try:
         # In _build, so that a chapter that reads a file by a relative path fails here and not at a reader's.
         executed = papermill.execute_notebook(
-            source, failed, progress_bar=False, cwd=folder, extra_arguments=["--log-level=ERROR"]
+            source, failed, progress_bar=False, cwd=folder, extra_arguments=["--log-level=CRITICAL"]
         )
     except papermill.PapermillExecutionError as error:
         raise ChapterError(describe(error, failed.relative_to(root))) from None
@@ -234,7 +234,7 @@ def refresh(root: Path, names: list[str]) -> None:
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapter", nargs="*", help="names such as 03_prediction; default: all of _toc.yml")
+    parser.add_argument("chapter", nargs="*", help="only execute these, such as 03_prediction")
     parser.add_argument("--refresh", action="store_true", help="write book/NN_name.ipynb instead of the HTML")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument("--jobs", type=int, default=cores, help="chapters executed at a time (default: cores)")
@@ -251,6 +251,7 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
         return 1
     if options.refresh:
         refresh(root, names)
+    if options.refresh or options.chapter:
         return 0
     if not render(root):
         return 1
