@@ -114,7 +114,8 @@ def spectral_measure(
             overlaps = np.einsum("sip,ip->sp", basis[: step + 1], product, optimize=True)
             product = product - np.einsum("sip,sp->ip", basis[: step + 1], overlaps, optimize=True)
         off_diagonal[:, step] = np.linalg.norm(product, axis=0)
-        vector = product / off_diagonal[:, step]
+        # A norm of zero ends the Krylov space; the next step then adds zeros of zero weight.
+        vector = product / np.where(off_diagonal[:, step] > 0, off_diagonal[:, step], 1)
     rules = [eigh_tridiagonal(a, b[:-1]) for a, b in zip(diagonal, off_diagonal, strict=True)]
     return SpectralMeasure(
         nodes=np.array([nodes for nodes, _ in rules]), weights=np.array([vectors[0] ** 2 for _, vectors in rules])
