@@ -122,6 +122,7 @@ def test_davis_kahan_constant_is_attained_where_noise_exchanges_two_eigenvectors
     assert_allclose(pt.davis_kahan_bound(gap / 2, gap), 1.0)
     # A constant below 2 would promise less than this angle; one above 2 would be looser than needed.
     assert_allclose(pt.davis_kahan_bound(gap / 4, gap), 0.5)
+    assert_allclose(pt.davis_kahan_bound(5 * gap, gap), 1.0)  # no sine is larger
 
 
 @SEEDS
@@ -211,6 +212,15 @@ def test_population_remainder_is_exact_against_product_quadrature(d):
     remainder = pt.population_remainder(target.directions, target.weights)
     assert_allclose(remainder @ np.eye(target.dim), population - rank_part, atol=1e-12)
     assert_allclose(remainder.T @ np.eye(target.dim), remainder @ np.eye(target.dim), atol=1e-13)
+
+
+def test_population_remainder_of_one_square_stays_on_its_input_in_many_dimensions():
+    # A = e_0 e_0^T: K maps e_0 e_0^T to three times itself and e_0 e_j^T + e_j e_0^T to itself, others to zero.
+    d = 40
+    remainder = pt.population_remainder(np.eye(d * (d + 1) // 2)[:1], [1.0])
+    diagonal = np.zeros(d * (d + 1) // 2)
+    diagonal[:d] = 2 * np.sqrt(2) * np.append(3.0, np.ones(d - 1))
+    assert_allclose(remainder @ np.eye(d * (d + 1) // 2), np.diag(diagonal), atol=1e-12)
 
 
 @pytest.mark.parametrize(
