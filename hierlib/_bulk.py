@@ -60,7 +60,7 @@ class Bulk:
         The coefficient c/D of the finite-d remainder of the population matrix.
     """
 
-    def __init__(self, law: WeightLaw, delta: float, n: int, remainder: float) -> None:
+    def __init__(self, law: WeightLaw, delta: float, n: float, remainder: float) -> None:
         self.law = law
         self.delta = delta
         self.n = n
@@ -72,8 +72,7 @@ class Bulk:
         v = self.law.values
         x = 1 - v[:, None] * s
         value, slope = v[:, None] * resolvent_kernel(x), v[:, None] ** 2 * resolvent_kernel_slope(x)
-        excess = self.law.reweighted - self.law.masses
-        return self.law.masses @ value, self.law.masses @ slope, excess @ value, excess @ slope
+        return self.law.masses @ value, self.law.masses @ slope, self.law.excess @ value, self.law.excess @ slope
 
     def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return psi and psi' at the entries of `s`; psi' is negative outside the bulk."""
@@ -98,21 +97,16 @@ class Bulk:
         order = np.argsort(-side * self.law.values)
         most = max(20, 4 * len(self.law.reweighted))
         limit = side * self.law.values[order][np.argmax(self.n * np.cumsum(self.law.masses[order]) > most)]
-        spread = np.sqrt(np.sum(self.law.masses * self.law.values**2))
-        noise = spread * np.sqrt(self.delta)
+        noise = np.sqrt(self.law.variance * self.delta)
         grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)
         outside = self.levels(side * grid)[1] < 0
         if outside.all():
             return side / limit
-        first = int(np.argmin(outside))
-        low, high = grid[first - 1], grid[first]
-        for _ in range(40):
-            middle = 0.5 * (low + high)
-            if self.levels(np.array([side * middle]))[1][0] < 0:
-                low = middle
-            else:
-                high = middle
-        return side * low
+        for _ in range(3):
+            first = int(np.argmin(outside))
+            grid = np.linspace(grid[first - 1], grid[first], 20)
+            outside = self.levels(side * grid)[1] < 0
+        return side * float(grid[int(np.argmin(outside)) - 1])
 
     @property
     def level(self) -> float:
@@ -142,14 +136,13 @@ class Bulk:
     def density(self, z: np.ndarray) -> np.ndarray:
         """Density of the noise eigenvalues at `z`, per unit and per dimension."""
         v, law = self.law.values, self.law
-        excess = law.reweighted - law.masses
         width = np.ptp(z)
         s = 1 / (self.delta * (z + 10j * width))
-        for height in width * np.geomspace(10, 1e-3, 30):
+        for height in width * np.geomspace(10, 1e-6, 40):
             for _ in range(4):  # Newton steps for psi(s) = z + i height, from the solution above it
                 x = 1 - v[:, None] * s
                 value, slope = v[:, None] / x, (v[:, None] / x) ** 2
-                phi, phi_slope = excess @ value, excess @ slope
+                phi, phi_slope = law.excess @ value, law.excess @ slope
                 shift, shift_slope = self.shift(s, phi, phi_slope)
                 psi = 1 / (self.delta * s) + law.masses @ value + shift
                 psi_slope = law.masses @ slope + shift_slope - 1 / (self.delta * s**2)
@@ -233,7 +226,13 @@ class Model:
     degree: int
     d: int
 
-    def bulk(self, n: int) -> Bulk:
+    @property
+    def limits(self) -> np.ndarray:
+        """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,)."""
+        return self.noise_dim * self.law.variance / self.law.strengths**2
+
+    def bulk(self, n: float) -> Bulk:
+        """Return the bulk at sample size n."""
         return Bulk(self.law, n / self.noise_dim, n, self.remainder)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
@@ -114,6 +115,21 @@ class WeightLaw:
     reweighted: np.ndarray
     label_masses: np.ndarray
     label_reweighted: np.ndarray
+
+    @cached_property
+    def excess(self) -> np.ndarray:
+        r""":math:`E[\tilde h_i^2-1;v]`, shape (d1, m)."""
+        return self.reweighted - self.masses
+
+    @cached_property
+    def strengths(self) -> np.ndarray:
+        r""":math:`\theta_i=E[v(\tilde h_i^2-1)]`, shape (d1,)."""
+        return self.excess @ self.values
+
+    @cached_property
+    def variance(self) -> float:
+        """E[v^2]."""
+        return float(self.masses @ self.values**2)
 
 
 @dataclass(frozen=True)

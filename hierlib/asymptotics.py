@@ -218,8 +218,8 @@ def predict(
     lost = _in_sample_weights(law, np.zeros(1, dtype=int), np.zeros(1), np.array([wider]))
     return Prediction(
         n=n,
-        strengths=(law.reweighted - law.masses) @ law.values,
-        thresholds=_limits(model),
+        strengths=law.strengths,
+        thresholds=model.limits,
         bulk_edges=edges,
         eigenvalues=eigenvalues,
         outlier_alignments=alignments,
@@ -271,9 +271,10 @@ def critical_sample_sizes(
     array([0.7, 0.8])
     """
     model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
-    limits = _limits(model)
+    limits = model.limits
     sizes = np.geomspace(limits.min() / 10, 100 * limits.max(), 64)
-    excess = np.log([model.bulk(n).visibility().max(axis=1) for n in sizes])
+    visibility = np.array([model.bulk(n).visibility().max(axis=1) for n in sizes])
+    excess = np.log(np.maximum(visibility, 1e-3))
     critical = np.full(len(limits), np.inf)
     for i, column in enumerate(excess.T):
         visible = np.flatnonzero(column > 0)
@@ -296,7 +297,7 @@ def bulk_density(
 ) -> np.ndarray:
     r"""Return the density of the noise eigenvalues, :math:`\rho(z)=-\pi^{-1}\delta\,\mathrm{Im}\,s(z+i0)`.
 
-    It integrates to one over the D - d1 noise dimensions; the smallest scale resolved is a thousandth of the range
+    It integrates to one over the D - d1 noise dimensions; the smallest scale resolved is a millionth of the range
     of `z`.
 
     Parameters
@@ -338,10 +339,11 @@ def optimal_label_transform(
 ) -> Function:
     r"""Return the label transform with the smallest `Prediction.thresholds` for one feature.
 
-    .. math:: T(y) = \frac{E[R\,(\tilde h_i^2-1)\mid y]}{E[R^2\mid y]},
+    .. math:: T(y) = \frac{E[R\,(\tilde h_i^2-1)\mid y]-\mu}{E[R^2\mid y]},
 
-    with 1 in the place of R if `normalize` or not `radial` (Cauchy-Schwarz on :math:`\theta_i^2/E[v^2]`). For small
-    :math:`\lambda_i` it is :math:`\lambda_i` times the same function for all features, so that one serves them all.
+    with :math:`\mu` such that :math:`E\,T(y)=0`, and with 1 in the place of R (then :math:`\mu=0`) if `normalize` or
+    not `radial`: Cauchy-Schwarz on :math:`\theta_i^2/E[v^2]`. For small :math:`\lambda_i` it is :math:`\lambda_i` times
+    the same function for all features, so that one serves them all.
 
     Parameters
     ----------
@@ -385,18 +387,13 @@ def optimal_label_transform(
         values = (cells.probability * factor)[:, None] * law
         return np.bincount(cell, weights=values.ravel(), minlength=n_bins)
 
-    signal = collect(scale, cells.reweighted[feature] - cells.law)
-    noise = collect(scale**2, cells.law)
-    filled = noise > 0
-    points, values = (edges[:-1] + 0.5 * np.diff(edges))[filled], signal[filled] / noise[filled]
+    chance = collect(np.ones_like(scale), cells.law)
+    filled = chance > 0
+    chance, points = chance[filled], (edges[:-1] + 0.5 * np.diff(edges))[filled]
+    signal = collect(scale, cells.reweighted[feature] - cells.law)[filled] / chance
+    noise = collect(scale**2, cells.law)[filled] / chance
+    values = (signal - (chance @ (signal / noise)) / (chance @ (1 / noise))) / noise
     return lambda y: np.interp(y, points, values)
-
-
-def _limits(model: Model) -> np.ndarray:
-    """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large."""
-    law = model.law
-    strengths = (law.reweighted - law.masses) @ law.values
-    return model.noise_dim * np.sum(law.masses * law.values**2) / strengths**2
 
 
 def _in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, s: np.ndarray) -> np.ndarray:

@@ -1,0 +1,452 @@
+"""Sharp constants: laws against exact distributions, formulas against their limits, predictions against simulation."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from math import comb
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.integrate import quad
+from scipy.special import eval_gegenbauer
+from scipy.stats import chi2
+
+from hierlib._bulk import remainder_coefficient
+from hierlib._weight_law import chi_square_sum_law, radial_scale
+from hierlib.asymptotics import (
+    TargetParameters,
+    bulk_density,
+    critical_sample_sizes,
+    optimal_label_transform,
+    predict,
+)
+
+MIXED = np.array([1.0, -1.0, 1.0, -1.0]) * np.arange(1, 5) ** -0.5
+MIXED = MIXED / np.linalg.norm(MIXED)
+
+
+def power_law(count, gamma):
+    weights = np.where(np.arange(count) % 2, -1.0, 1.0) * np.arange(1, count + 1) ** -gamma
+    return weights / np.linalg.norm(weights)
+
+
+# Laws ---------------------------------------------------------------------------------------------------------------
+
+
+def test_sum_of_two_equal_features_is_exponential_and_its_reweighting_a_gamma_law():
+    # 0.5 (h1^2 + h2^2) ~ Exp(1); weighted by h1^2 it has 2 extra half-degrees: density (x + ...) of a mixture with
+    # survival (1 + x) e^-x, since E[h1^2 | S] = S by symmetry.
+    support, law, reweighted = chi_square_sum_law(np.array([0.5, 0.5]))
+    step = support[1] - support[0]
+    for x in (0.5, 2.0, 10.0, 25.0):
+        beyond = support > x - 0.5 * step
+        cut = support[beyond][0] - 0.5 * step
+        # Hat-shaped cells: relative error of a tail is a few step^2 (3e-6) plus rounding 1e-14 e^x.
+        assert_allclose(law[beyond].sum(), np.exp(-cut), rtol=1e-4)
+        assert_allclose(reweighted[0, beyond].sum(), (1 + cut) * np.exp(-cut), rtol=1e-4)
+
+
+@pytest.mark.parametrize("weights", [np.array([1.0]), MIXED, power_law(30, 1.2), -power_law(9, 0.0)])
+def test_chi_square_sum_keeps_mass_and_mean_exactly_and_variance_to_the_grid_step(weights):
+    support, law, reweighted = chi_square_sum_law(weights)
+    step = support[1] - support[0]
+    assert law.sum() == pytest.approx(1, abs=1e-12)
+    assert_allclose(reweighted.sum(axis=1), 1, atol=1e-12)
+    assert law @ support == pytest.approx(weights.sum(), abs=1e-10)
+    # E[h_i^2 S] = sum + 2 lambda_i.
+    assert_allclose(reweighted @ support, weights.sum() + 2 * weights, atol=1e-10)
+    # Each hat-split adds at most step^2/4 to the variance 2 sum lambda^2.
+    excess = law @ (support - weights.sum()) ** 2 - 2 * np.sum(weights**2)
+    assert 0 <= excess + 1e-10 <= weights.size * step**2 / 4 + 2e-10
+
+
+def test_single_feature_tail_matches_chi_square_down_to_1e_12():
+    support, law, _ = chi_square_sum_law(np.array([1.0]))
+    step = support[1] - support[0]
+    for x in (5.0, 20.0, 45.0):
+        cut = support[support > x][0] - 0.5 * step
+        assert law[support > x].sum() == pytest.approx(chi2.sf(cut, 1), rel=1e-3)
+
+
+@pytest.mark.parametrize(("d", "degree"), [(20, 2), (26, 3), (10_000, 2)])
+def test_radial_rule_integrates_powers_of_the_radius_exactly(d, degree):
+    scale, probability, mean_power = radial_scale(d, degree)
+    # E (r^2)^k = prod_{j<k} (1 + 2j/d) for a chi-square over d.
+    first, second = (np.prod(1 + 2 * np.arange(k * degree) / d) for k in (1, 2))
+    assert mean_power == pytest.approx(first)
+    assert probability @ scale == pytest.approx(1)
+    assert probability @ scale**2 == pytest.approx(second / first**2)
+
+
+@pytest.mark.parametrize(("d", "degree"), [(12, 2), (26, 3), (40, 4)])
+def test_remainder_coefficient_is_the_excess_fourth_moment_of_the_gegenbauer_polynomial(d, degree):
+    def moment(power):
+        return quad(lambda t: eval_gegenbauer(degree, d / 2 - 1, t) ** power * (1 - t * t) ** ((d - 3) / 2), -1, 1)[0]
+
+    fourth = moment(4) * moment(0) / moment(2) ** 2
+    assert remainder_coefficient(d, degree) == pytest.approx((fourth - 3) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize(("degree", "limit"), [(1, 0), (2, 6), (3, 45)])
+def test_remainder_coefficient_tends_to_the_hermite_value(degree, limit):
+    # E He_2^4 = 60, E He_3^4 = 3348: (60/4 - 3)/2 = 6, (3348/36 - 3)/2 = 45; corrections are O(1/d).
+    assert remainder_coefficient(10**7, degree) == pytest.approx(limit, rel=1e-4)
+
+
+# Limits and identities ----------------------------------------------------------------------------------------------
+
+
+def test_thresholds_of_the_identity_link_are_d_over_twice_the_squared_weight():
+    # theta_i = sqrt(2) lambda_i, E y^2 = 1. The grids enlarge E y^2 by less than 1e-4.
+    prediction = predict(TargetParameters(MIXED, d=3000, q=1), n=10**6)
+    assert_allclose(prediction.strengths, np.sqrt(2) * MIXED, rtol=1e-6)
+    assert_allclose(prediction.thresholds, (3000 - 4) / (2 * MIXED**2), rtol=2e-4)
+
+
+def test_misalignment_at_large_n_over_d_is_the_first_order_perturbation_formula():
+    # 1 - cos^2 = (D - d1)/n E[W^2 h^2]/theta^2, with E[y^2 h_i^2] = 1 + 4 lambda_i^2 for the identity link.
+    ratio = 1e5
+    dim = 2000
+    prediction = predict(TargetParameters(MIXED, d=dim, q=1), n=int(ratio * dim))
+    expected = (dim - 4) / (ratio * dim) * (1 + 4 * MIXED**2) / (2 * MIXED**2)
+    # The next order is relatively sqrt(D/n)/theta ~ 1 %.
+    assert_allclose(1 - prediction.alignments, expected, rtol=0.02)
+
+
+@pytest.mark.parametrize("transform", [np.tanh, np.sign])
+def test_bulk_density_has_the_cumulants_of_a_compound_free_poisson_law(transform):
+    # Free cumulants of (1/n) sum W f f^T are E[W^k]/delta^(k-1); the first three are ordinary cumulants.
+    target, ratio = TargetParameters(MIXED, d=10**4, q=1), 5
+    y = (np.random.default_rng(1).chisquare(1, (400_000, 4)) - 1) @ MIXED / np.sqrt(2)
+    w = transform(y) - transform(y).mean()
+    z = np.linspace(-1.6, 1.9, 701)
+    rho = bulk_density(target, ratio * 10**4, z, transform)
+    mean = np.trapezoid(rho * z, z)
+    assert np.trapezoid(rho, z) == pytest.approx(1, abs=1e-3)  # square-root edges on a grid of step 0.003
+    assert mean == pytest.approx(0, abs=5e-3)
+    assert np.trapezoid(rho * (z - mean) ** 2, z) == pytest.approx(np.mean(w**2) / ratio, rel=0.01)
+    assert np.trapezoid(rho * (z - mean) ** 3, z) == pytest.approx(np.mean(w**3) / ratio**2, abs=3e-3)
+
+
+def test_bulk_density_vanishes_outside_the_predicted_edges_and_not_inside():
+    target, n = TargetParameters(MIXED, d=2000, q=1), 16_000
+    edges = predict(target, n, np.tanh).bulk_edges
+    z = np.linspace(-1, 1, 401)
+    rho = bulk_density(target, n, z, np.tanh)
+    outside = (z < edges[0] - 0.02) | (z > edges[1] + 0.02)
+    inside = (z > edges[0] + 0.02) & (z < edges[1] - 0.02)
+    assert rho[outside].max() < 0.05 < 0.2 < rho[inside].min()
+
+
+def test_flipping_every_sign_of_the_weights_mirrors_the_spectrum_of_an_odd_link():
+    plus, minus = (predict(TargetParameters(w, d=40, q=2), 20_000, np.tanh) for w in (MIXED, -MIXED))
+    assert_allclose(plus.eigenvalues, -minus.eigenvalues[:, ::-1], atol=1e-6)
+    assert_allclose(plus.alignments, minus.alignments, atol=1e-6)
+    assert_allclose(plus.bulk_edges, -minus.bulk_edges[::-1], atol=1e-6)
+
+
+def test_hermite_model_tends_to_its_gaussian_equivalent_at_large_d():
+    d = 10**5
+    dim = comb(d + 1, 2)
+    hermite = predict(TargetParameters(MIXED, d=d, q=2), 12 * dim, np.tanh)
+    gaussian = predict(TargetParameters(MIXED, d=dim, q=1), 12 * dim, np.tanh)
+    # The radius changes E[v^2] by O(1/d) = 1e-4 relatively.
+    assert_allclose(hermite.alignments, gaussian.alignments, atol=3e-4)
+    assert_allclose(hermite.eigenvalues, gaussian.eigenvalues, atol=3e-4)
+
+
+def test_without_radius_the_hermite_model_is_its_gaussian_equivalent():
+    hermite = predict(TargetParameters(MIXED, d=30, q=2), 6000, np.tanh, radial=False)
+    gaussian = predict(TargetParameters(MIXED, d=465, q=1), 6000, np.tanh)
+    assert_allclose(hermite.alignments, gaussian.alignments)
+
+
+def test_features_of_equal_weight_are_predicted_equal():
+    prediction = predict(TargetParameters(np.full(9, 1 / 3), d=500, q=1), 20_000, np.tanh)
+    assert_allclose(prediction.eigenvalues[:, 1], prediction.eigenvalues[0, 1])
+    assert prediction.alignments[0] > 0.5
+
+
+# Thresholds ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transform", [np.tanh, np.sign])
+def test_each_outlier_appears_at_its_critical_sample_size_with_vanishing_alignment(transform):
+    target = TargetParameters(MIXED, d=4000, q=1)
+    critical = critical_sample_sizes(target, transform)
+    for i, size in enumerate(critical):
+        below, above = (
+            predict(target, round(size * factor), transform).outlier_alignments[i] for factor in (0.98, 1.02)
+        )
+        assert below.max() == 0
+        # Alignment grows linearly from 0: a slope of order one in log n gives 0.02.
+        assert 0 < above.max() < 0.06
+
+
+def test_critical_sample_sizes_tend_to_the_limit_for_many_weak_features():
+    # lambda = 1/10: the threshold sits near n/D = 50, where the first correction is of relative order sqrt(D/n).
+    target = TargetParameters(np.full(100, 0.1), d=10**5, q=1)
+    limit = predict(target, 10**6, np.tanh).thresholds
+    assert_allclose(critical_sample_sizes(target, np.tanh), limit, rtol=0.15)
+
+
+def test_remainder_hides_a_feature_weaker_than_its_edge_at_any_sample_size():
+    # theta_i^2 < (c/D) sum theta^2: lambda_2 = 0.02, while c/D sum = 4.9/1830 = 0.05^2.
+    weights = np.array([np.sqrt(1 - 0.02**2), 0.02])
+    target = TargetParameters(weights, d=60, q=2)
+    critical = critical_sample_sizes(target, np.tanh)
+    assert np.isfinite(critical[0])
+    assert np.isinf(critical[1])
+    assert np.isfinite(critical_sample_sizes(target, np.tanh, remainder=False)).all()
+
+
+def test_alignment_below_every_threshold_is_zero_and_the_error_one():
+    prediction = predict(TargetParameters(power_law(8, 0.0), d=2000, q=1), 1500, np.tanh)
+    assert_allclose(prediction.alignments, 0)
+    assert np.isnan(prediction.eigenvalues).all()
+    assert prediction.mse_holdout == 1.0
+    assert 0.9 < prediction.mse_same_sample < 1.01
+
+
+# Transforms, ranking ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("feature", [3])
+def test_optimal_transform_has_the_smallest_threshold_and_is_stationary(normalize, feature):
+    target = TargetParameters(MIXED, d=30, q=2)
+    best = optimal_label_transform(target, feature, normalize=normalize)
+
+    def threshold(transform):
+        return predict(target, 5000, transform, normalize=normalize).thresholds[feature]
+
+    reference = threshold(best)
+    for other in (None, np.tanh, np.sign, lambda y: np.clip(y, -1, 2)):
+        assert reference < threshold(other)
+    # Stationary: moving along any bump changes the threshold at second order, 0.01^2 times O(10), never downwards.
+    for centre in (-1.0, 1.5):
+        for sign in (-0.01, 0.01):
+            moved = threshold(lambda y, c=centre, a=sign: best(y) + a * np.exp(-((y - c) ** 2)))
+            assert -1e-4 < moved / reference - 1 < 2e-3
+
+
+def test_optimal_transform_of_one_feature_inverts_the_link():
+    transform = optimal_label_transform(TargetParameters(np.array([-1.0]), d=50, q=1, link_function=np.tanh), feature=0)
+    h_squared = np.array([0.5, 1.0, 1.5])  # y = tanh(-(h^2 - 1)/sqrt(2))
+    # Bins of width 2/400 in y.
+    assert_allclose(transform(np.tanh(-(h_squared - 1) / np.sqrt(2))), h_squared - 1, atol=0.02)
+
+
+def test_edge_ranking_keeps_negative_outliers_that_modulus_ranking_loses():
+    # Positive weights with one weak negative one: the bulk reaches farther up than the negative outlier lies below 0.
+    weights = np.array([0.9, 0.7, -0.45])
+    target = TargetParameters(weights / np.linalg.norm(weights), d=26, q=3)
+    n = 14 * target.dim
+    modulus, edge = (predict(target, n, np.tanh, normalize=True, ranking=r) for r in ("modulus", "edge"))
+    assert_allclose(modulus.outlier_alignments, edge.outlier_alignments)
+    assert -modulus.eigenvalues[2, 0] < modulus.bulk_edges[1]
+    assert modulus.alignments[2] < 0.05
+    assert edge.alignments[2] > 0.3
+
+
+def test_keeping_fewer_directions_keeps_the_strongest_features():
+    target = TargetParameters(MIXED, d=2000, q=1)
+    prediction = predict(target, 60_000, np.tanh, n_features=2)
+    assert_allclose(prediction.retention.sum(axis=1), [1, 1, 0, 0], atol=1e-6)
+    assert predict(target, 60_000, np.tanh).mse_holdout < prediction.mse_holdout
+
+
+def test_unbounded_labels_bury_a_feature_under_counted_noise_eigenvalues():
+    target = TargetParameters(power_law(7, 0.4), d=60, q=2)
+    raw = predict(target, 44_574)
+    bounded = predict(target, 44_574, np.tanh)
+    # The outlier of feature 5 exists in both, but only single samples with unbounded v lie above it.
+    assert raw.outlier_alignments[4].max() > 0.5
+    assert raw.noise_counts[4].min() > 7
+    assert raw.alignments[4] < 0.02
+    assert bounded.noise_counts[4].min() < 0.1
+    assert bounded.alignments[4] > 0.5
+
+
+# Errors -------------------------------------------------------------------------------------------------------------
+
+
+def test_errors_of_the_identity_link_match_their_closed_forms():
+    prediction = predict(TargetParameters(power_law(7, 0.4), d=1830, q=1), 60_000)
+    weights = power_law(7, 0.4) * prediction.alignments
+    eigenvalues = np.nansum(prediction.eigenvalues, axis=1)
+    # All seven are kept with certainty but the last; 2**13 Sobol points give 0.005.
+    assert prediction.retention.sum(axis=1).min() > 0.95
+    assert prediction.mse_holdout == pytest.approx(1 - np.sum(weights**2), abs=0.01)
+    expected = 1 - (eigenvalues @ weights) ** 2 / np.sum(eigenvalues**2)
+    assert prediction.mse_same_sample == pytest.approx(expected, abs=0.01)
+
+
+def test_hidden_features_enter_the_same_sample_error_with_the_weight_of_the_edge():
+    target = TargetParameters(np.full(16, 0.25), d=2000, q=1)
+    prediction = predict(target, 12_000, np.tanh, n_features=16)
+    assert_allclose(prediction.alignments, 0, atol=1e-6)
+    assert prediction.mse_same_sample == pytest.approx(1, abs=0.01)
+    few = predict(TargetParameters(MIXED, d=2000, q=1), 12_000, np.tanh, n_features=4)
+    many = predict(TargetParameters(MIXED, d=2000, q=1), 12_000, np.tanh, n_features=40)
+    assert many.mse_same_sample > few.mse_same_sample + 0.05
+    assert many.mse_holdout <= few.mse_holdout + 0.01
+
+
+# Simulation ---------------------------------------------------------------------------------------------------------
+
+
+def moment_matrix(features, labels):
+    weighted = features * (labels - labels.mean())[:, None]
+    return features.T @ weighted / len(labels)
+
+
+def gaussian_sample(weights, dim, n, rng):
+    """Gaussian-equivalent model whose directions are the first coordinates."""
+    features = rng.standard_normal((n, dim))
+    return features, (features[:, : weights.size] ** 2 - 1) @ weights / np.sqrt(2)
+
+
+@pytest.mark.parametrize(("transform", "ratio"), [(np.tanh, 12), (np.sign, 25), (None, 25)])
+def test_prediction_matches_the_gaussian_equivalent_model(transform, ratio):
+    dim, seeds = 300, range(6)
+    prediction = predict(TargetParameters(MIXED, d=dim, q=1), ratio * dim, transform)
+    alignments, eigenvalues = [], []
+    for seed in seeds:
+        features, y = gaussian_sample(MIXED, dim, ratio * dim, np.random.default_rng(seed))
+        values, vectors = np.linalg.eigh(moment_matrix(features, y if transform is None else transform(y)))
+        nearest = np.argmax(vectors[:4] ** 2, axis=1)
+        kept = np.argsort(-np.abs(values))[:4]
+        alignments.append(np.sum(vectors[:4, kept] ** 2, axis=1))
+        eigenvalues.append(values[nearest])
+    # Four standard errors of the mean over six seeds, plus finite-D terms of order 1/dim^(2/3) = 0.02.
+    error = np.std(alignments, axis=0, ddof=1) / np.sqrt(len(seeds))
+    assert np.all(np.abs(np.mean(alignments, axis=0) - prediction.alignments) < 4 * error + 0.02)
+    found, expected = np.mean(eigenvalues, axis=0), np.nansum(prediction.eigenvalues, axis=1)
+    error = np.std(eigenvalues, axis=0, ddof=1) / np.sqrt(len(seeds))
+    assert np.all(np.abs(found - expected) < 4 * error + 0.01)
+
+
+@pytest.mark.parametrize("transform", [None, np.tanh])
+def test_predicted_errors_match_the_gaussian_equivalent_model(transform):
+    dim, n, weights = 200, 4000, power_law(3, 0.5)
+    prediction = predict(TargetParameters(weights, d=dim, q=1), n, transform)
+    same, fresh = [], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        features, y = gaussian_sample(weights, dim, n, rng)
+        values, vectors = np.linalg.eigh(moment_matrix(features, y if transform is None else transform(y)))
+        kept = vectors[:, np.argsort(-np.abs(values))[:3]]
+        others, y_others = gaussian_sample(weights, dim, 20_000, rng)
+        test, y_test = gaussian_sample(weights, dim, 20_000, rng)
+        for errors, (x, labels) in ((same, (features, y)), (fresh, (others, y_others))):
+            second_layer = np.mean(labels[:, None] * ((x @ kept) ** 2 - 1), axis=0)
+            errors.append(1 - np.corrcoef(((test @ kept) ** 2) @ second_layer, y_test)[0, 1] ** 2)
+    for errors, expected in ((same, prediction.mse_same_sample), (fresh, prediction.mse_holdout)):
+        # Standard errors of eight seeds, 0.01 for the quadrature and the linear readout used here.
+        assert abs(np.mean(errors) - expected) < 4 * np.std(errors, ddof=1) / np.sqrt(8) + 0.01
+
+
+def quadratic_features(X):
+    pairs = list(combinations_with_replacement(range(X.shape[1]), 2))
+    first, second = np.array(pairs).T
+    features = X[:, first] * X[:, second]
+    diagonal = first == second
+    features[:, diagonal] = (features[:, diagonal] - 1) / np.sqrt(2)
+    return features
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_finite_d_corrections_bring_the_prediction_to_the_hermite_model(normalize):
+    d, n, weights = 30, 16_000, power_law(4, 0.4)
+    dim = comb(d + 1, 2)
+    found = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((n, d))
+        directions = np.linalg.qr(rng.standard_normal((dim, 4)))[0]
+        features = quadratic_features(X)
+        t = np.tanh(((features @ directions) ** 2 - 1) @ weights / np.sqrt(2))
+        if normalize:
+            features = quadratic_features(X * np.sqrt(d) / np.linalg.norm(X, axis=1, keepdims=True))
+        values, vectors = np.linalg.eigh(moment_matrix(features, t))
+        kept = vectors[:, np.argsort(-np.abs(values))[:8]]  # some more than 4: no competition with the bulk's edge
+        found.append(np.sum((directions.T @ kept) ** 2, axis=1))
+    target = TargetParameters(weights, d=d, q=2)
+    full, no_remainder, gaussian = (
+        np.mean(predict(target, n, np.tanh, normalize=normalize, **options).outlier_alignments.sum(axis=1))
+        for options in ({}, {"remainder": False}, {"radial": False})
+    )
+    mean, error = np.mean(found), np.std(np.mean(found, axis=1), ddof=1) / 2
+    # d = 30 is small: the neglected powers of 1/d leave 0.05. Each correction moves towards the simulation.
+    assert abs(mean - full) < 4 * error + 0.05
+    assert mean < full < no_remainder < gaussian
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_remainder_is_the_variance_of_the_exact_population_matrix_around_its_spikes(seed):
+    # For y = (h^2 - 1)/sqrt(2) with h = x^T M x - tr M, 2 tr M^2 = 1, the fourth cumulants give E[y F F^T] exactly:
+    # on symmetric B it adds (8/sqrt 2)(M^2 B + B M^2 + M B M) to the spike.
+    d = 24
+    rng = np.random.default_rng(seed)
+    M = rng.standard_normal((d, d))
+    M = M + M.T
+    M /= np.sqrt(2 * np.sum(M**2))
+    eye = np.eye(d)
+    operator = 8 * (np.kron(M @ M, eye) + np.kron(eye, M @ M) + np.kron(M, M)) / np.sqrt(2)
+    first, second = np.array(list(combinations_with_replacement(range(d), 2))).T
+    basis = np.zeros((first.size, d, d))
+    basis[np.arange(first.size), first, second] += 0.5
+    basis[np.arange(first.size), second, first] += 0.5
+    basis /= np.sqrt(np.sum(basis**2, axis=(1, 2)))[:, None, None]
+    basis = basis.reshape(first.size, -1)
+    direction = basis @ M.ravel() * np.sqrt(2)
+    matrix = basis @ operator @ basis.T + np.sqrt(2) * np.outer(direction, direction)
+    values, vectors = np.linalg.eigh(matrix)
+    spike = np.argmax((vectors.T @ direction) ** 2)
+
+    prediction = predict(TargetParameters(np.array([1.0]), d=d, q=2), 10**9)
+    strength = prediction.strengths[0]
+    dim = first.size
+    spread = np.std(np.delete(values, spike))
+    # Leading order in 1/d: 15 % at d = 24, including the fluctuations of one direction.
+    assert spread == pytest.approx(strength * np.sqrt(remainder_coefficient(d, 2) / dim), rel=0.15)
+    assert values[spike] == pytest.approx(np.nanmax(prediction.eigenvalues), rel=0.05)
+
+
+# Refusals -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"n": 0}, "n must be an integer >= 1, got 0"),
+        ({"ranking": "size"}, "ranking must be one of 'modulus', 'edge', got 'size'"),
+        ({"n_features": 0}, "n_features must be an integer >= 1, got 0"),
+        ({"target": TargetParameters(np.array([]), d=9, q=2)}, "weights must hold at least one number and no zero"),
+        ({"target": TargetParameters(np.array([1.0, 0.0]), d=9, q=2)}, "no zero"),
+        ({"target": TargetParameters(np.ones(9) / 3, d=9, q=1)}, "weights must number fewer than D = 9, got 9"),
+        ({"target": TargetParameters(np.ones(1), d=1, q=1)}, "d must be an integer >= 2, got 1"),
+        ({"target": TargetParameters(np.ones(1), d=9, q=0)}, "q must be an integer >= 1, got 0"),
+        ({"label_transform": lambda y: y.sum()}, "label_transform must map an array to finite values"),
+        ({"label_transform": lambda y: np.full_like(y, np.nan)}, "label_transform must map"),
+        ({"target": TargetParameters(np.ones(1), 9, 2, lambda h: h[:1])}, "link_function must map an array"),
+    ],
+)
+def test_predict_refuses(changes, match):
+    arguments = {"target": TargetParameters(np.array([1.0]), d=9, q=2), "n": 100} | changes
+    with pytest.raises(ValueError, match=match):
+        predict(**arguments)
+
+
+def test_other_functions_refuse_bad_input():
+    target = TargetParameters(np.array([1.0]), d=9, q=2)
+    with pytest.raises(ValueError, match="z must hold at least two different points"):
+        bulk_density(target, 100, np.ones(3))
+    with pytest.raises(ValueError, match="n must be an integer >= 1"):
+        bulk_density(target, 0, np.arange(3.0))
+    with pytest.raises(ValueError, match="feature must be an integer >= 0 and <= 0, got 1"):
+        optimal_label_transform(target, 1)
+    with pytest.raises(ValueError, match="n_bins must be an integer >= 2"):
+        optimal_label_transform(target, 0, n_bins=1)
