@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[1]
 
 # A chapter, and parameters that differ from its defaults.
 CASES: list[tuple[str, dict]] = [
-    ("05_perturbation", {"gamma": 0.9, "n_features": 5, "n_seeds": 2}),
-    ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 4}),
-    ("13_every_ridge", {"alpha": 1.2, "noise": 0.1, "n_draws": 8}),
+    ("05_perturbation", {"dim": 200, "gamma": 0.9, "n_seeds": 2, "operator_dim": 80}),
+    ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 8}),
+    ("13_every_ridge", {"alpha": 1.2, "n_latents": 500, "n_draws": 8}),
 ]
 
 
