@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from hierlib._checks import check_array, check_integer
+from hierlib._checks import check_array, check_choice, check_integer
 from hierlib._weight_law import Function, LabelGrid, WeightLaw, label_grid, weight_law
 
 _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
@@ -195,17 +195,42 @@ class Bulk:
 
 
 def remainder_coefficient(d: int, degree: int) -> float:
-    r"""Return :math:`c=(E\,p_q(t)^4-3)/2`, with `t` the inner product of two random unit vectors in R^d.
+    r"""Return the coefficient of the population remainder, :math:`c=(E\,p_q(t)^4-3)/2`.
 
-    :math:`p_q` is the degree-q polynomial orthonormal for the law of `t`: the kernel of the features of degree q.
-    `c` is 0 for q = 1 (Gaussian features) up to terms in 1/d, and tends to 6 and 45 for q = 2 and 3.
+    Here `t` is the inner product of two random unit vectors in R^d and :math:`p_q` the polynomial of degree q
+    orthonormal for its law: the kernel of the features of degree q on the sphere, over :math:`\sqrt D`.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension, at least 2.
+    degree : int
+        Degree q, at least 1.
+
+    Returns
+    -------
+    float
+        0 for q = 1, where the features are Gaussian; tends to 6 and 45 for q = 2 and 3 as d grows.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> from hierlib.asymptotics import remainder_coefficient
+    >>> [round(remainder_coefficient(100, q), 2) for q in (1, 2, 3)]
+    [0.0, 5.33, 35.9]
     """
+    d, degree = check_integer("d", d, low=2), check_integer("degree", degree, low=1)
     if degree == 1:
         return 0.0
     # Gauss rule for (1 - t^2)^((d - 3)/2): exact to degree 4q, and its recurrence gives p_q.
     count = 2 * degree + 1
-    k = np.arange(1, count)
-    off = np.sqrt(k * (k + d - 3) / ((2 * k + d - 2) * (2 * k + d - 4)))
+    k = np.arange(2, count)
+    squares = k * (k + d - 3) / ((2 * k + d - 2) * (2 * k + d - 4))
+    off = np.sqrt(np.append(1 / d, squares))
     t, vectors = eigh_tridiagonal(np.zeros(count), off)
     previous, current = np.zeros(count), np.ones(count)
     for j in range(degree):
@@ -236,7 +261,9 @@ class Model:
         return Bulk(self.law, n / self.noise_dim, n, self.remainder)
 
 
-def build_model(target: Any, transform: Function | None, *, radial: bool, remainder: bool, normalize: bool) -> Model:
+def build_model(
+    target: Any, transform: str | Function | None, *, radial: bool, remainder: bool, normalize: bool
+) -> Model:
     weights = check_array("weights", target.weights, shape=(None,))
     if not weights.size or not weights.all():
         msg = f"weights must hold at least one number and no zero, got {weights}."
@@ -246,6 +273,9 @@ def build_model(target: Any, transform: Function | None, *, radial: bool, remain
     if noise_dim < 1:
         msg = f"weights must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
         raise ValueError(msg)
+    if isinstance(transform, str):
+        check_choice("label_transform", transform, ("tanh",))
+        transform = np.tanh
     return _cached_model(
         tuple(weights), d, degree, noise_dim, target.link_function, transform, radial, remainder, normalize
     )

@@ -160,6 +160,12 @@ class LabelGrid:
         """Probability of each cell, shape (k, m)."""
         return self.probability[:, None] * self.law
 
+    @property
+    def standardized(self) -> np.ndarray:
+        """Labels of mean 0 and variance 1, what a label transform is applied to; shape (k, m)."""
+        centred = self.labels - np.sum(self.masses * self.labels)
+        return centred / np.sqrt(np.sum(self.masses * centred**2))
+
 
 def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radial: bool) -> LabelGrid:
     """Tabulate the label; parameters are those of `hierlib.asymptotics.predict`."""
@@ -181,9 +187,12 @@ def apply(name: str, function: Function, argument: np.ndarray) -> np.ndarray:
 
 
 def weight_law(cells: LabelGrid, transform: Function | None, *, normalize: bool) -> WeightLaw:
-    r"""Return the law of :math:`v=R\,(T(y)-E\,T(y))`; if `normalize`, 1/E[r^(2q)] stands in the place of R."""
+    r"""Return the law of :math:`v=R\,(T-E\,T)`; if `normalize`, 1/E[r^(2q)] stands in the place of R.
+
+    T is the label y without a `transform`, else the transform of the standardised label.
+    """
     masses, labels, scale = cells.masses, cells.labels, cells.scale[:, None]
-    transformed = labels if transform is None else apply("label_transform", transform, labels)
+    transformed = labels if transform is None else apply("label_transform", transform, cells.standardized)
     centred = transformed - np.sum(masses * transformed)
     v = centred / cells.mean_power if normalize else centred * scale
     u = scale * (labels - np.sum(masses * labels))
