@@ -97,6 +97,7 @@ class MomentOperator(LinearOperator):
         check_integer("degree", degree, low=1)
         n_inputs, labels = collect_labels(data, n_jobs=n_jobs) if weights is None else (_n_inputs(data), weights)
         self.data = data
+        self._whole = weights is None
         self.weights = check_array("weights", labels, shape=(None,))
         if not len(self.weights):
             msg = "weights must hold at least one sample, got 0."
@@ -134,7 +135,7 @@ class MomentOperator(LinearOperator):
             raise ValueError(msg)
         form = partial(_dense_sum, self.features, self._prepare)
         total = np.zeros(self.shape)
-        for part in map_batches(form, self.data, self.weights, n_jobs=1):
+        for part in map_batches(form, self.data, self.weights, whole=self._whole, n_jobs=1):
             total += part
         total -= self.weights.sum() * np.eye(dim)
         return total / len(self.weights)
@@ -146,7 +147,7 @@ class MomentOperator(LinearOperator):
         packed = self.features.pack(np.asarray(V, dtype=self.product_dtype))
         multiply = partial(_packed_sums, self.features, self._prepare, packed)
         sums = self.features.zero_sums(V.shape[1])
-        for part in map_batches(multiply, self.data, self.weights, n_jobs=self.n_jobs):
+        for part in map_batches(multiply, self.data, self.weights, whole=self._whole, n_jobs=self.n_jobs):
             for total, term in zip(sums, part, strict=True):
                 total += term
         self.samples_read += len(self.weights)
@@ -184,7 +185,7 @@ def collect_labels(data: Data, *, n_jobs: int = -1) -> tuple[int, np.ndarray]:
     """
     n_inputs = _n_inputs(data)
     if isinstance(data, VirtualSample):
-        labels = [y for _, y in data.batches(n_jobs=n_jobs)]
+        labels = [check_array("y", y, shape=(None,)).astype(float) for _, y in data.batches(n_jobs=n_jobs)]
     else:
         labels = []
         for X, y in _batches(data):
@@ -193,7 +194,7 @@ def collect_labels(data: Data, *, n_jobs: int = -1) -> tuple[int, np.ndarray]:
     return n_inputs, np.concatenate(labels)
 
 
-def map_batches(function, data: Data, weights: np.ndarray, *, n_jobs: int = -1) -> Iterator:
+def map_batches(function, data: Data, weights: np.ndarray, *, whole: bool = False, n_jobs: int = -1) -> Iterator:
     """Apply ``function(X, weights)`` to the batches of a data set in parallel; yield the results in order.
 
     Parameters
@@ -204,6 +205,8 @@ def map_batches(function, data: Data, weights: np.ndarray, *, n_jobs: int = -1) 
         As for `MomentOperator`; the y are not read.
     weights : ndarray, shape (n_samples,)
         One a sample in order; batches beyond the last weight are not read.
+    whole : bool, default False
+        Refuse data that hold more samples than there are weights.
     n_jobs : int, default -1
         Number of joblib workers.
 
@@ -215,11 +218,11 @@ def map_batches(function, data: Data, weights: np.ndarray, *, n_jobs: int = -1) 
     Raises
     ------
     ValueError
-        If the data hold fewer samples than there are weights.
+        If the data hold fewer samples than there are weights, or more and `whole` is set.
     """
     if isinstance(data, tuple) and len(weights) <= ARRAY_BATCH:
         n_jobs = 1
-    inputs = _paired(data, weights)
+    inputs = _paired(data, weights, whole)
     yield from ordered_map(_call, ((function, batch, part) for batch, part in inputs), n_jobs=n_jobs)
 
 
@@ -228,14 +231,17 @@ def _call(function, batch: np.ndarray | InputBatch, weights: np.ndarray):
     return function(X[: len(weights)], weights)
 
 
-def _paired(data: Data, weights: np.ndarray) -> Iterator[tuple[np.ndarray | InputBatch, np.ndarray]]:
+def _paired(data: Data, weights: np.ndarray, whole: bool) -> Iterator[tuple[np.ndarray | InputBatch, np.ndarray]]:
     start = 0
     for batch in _input_batches(data):
         size = batch.rows if isinstance(batch, InputBatch) else len(batch)
-        yield batch, weights[start : start + size]
+        if start < len(weights):
+            yield batch, weights[start : start + size]
         start += size
-        if start >= len(weights):
+        if start >= len(weights) and not whole:
             return
+    if start == len(weights):
+        return
     msg = f"data must yield the same samples on every pass: expected {len(weights)}, got {start}."
     raise ValueError(msg)
 

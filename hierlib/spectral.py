@@ -206,6 +206,8 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         n_features = int(np.sqrt(n_inputs)) if self.n_features is None else self.n_features
         check_integer("n_features", n_features, low=1, high=features.dim)
         check_real("holdout", self.holdout, low=0, high=0.9)
+        check_real("tol", self.tol, low=0, open_low=True)
+        check_integer("max_passes", self.max_passes, low=1)
         if not np.ptp(y):
             msg = f"y must not be constant, got {y[0]} everywhere."
             raise ValueError(msg)
@@ -255,7 +257,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         labels = np.concatenate([np.full(start, np.nan), upper - upper.mean()])
         summarize = partial(_second_moment, features, self.components_)
         moment, kept = 0.0, []
-        for part, h1 in map_batches(summarize, data, labels, n_jobs=self.n_jobs):
+        for part, h1 in map_batches(summarize, data, labels, whole=True, n_jobs=self.n_jobs):
             moment += part
             if sum(map(len, kept)) < READOUT_SAMPLES:
                 kept.append(h1)

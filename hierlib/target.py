@@ -118,9 +118,10 @@ class HierarchicalTarget:
         eps = check_real("eps", eps, low=0, open_low=True)
         if n_features is None:
             # The tiny shift keeps exact powers exact: 125 ** (1 / 3) is 4.999... in floating point.
-            n_features = floor(d**eps * (1 + 1e-12))
+            # As D <= d**q, an exponent of q + 1 is too large already, and larger ones may overflow.
+            n_features = floor(d ** min(eps, q + 1) * (1 + 1e-12))
             if n_features > self.dim:
-                msg = f"eps must give floor(d**eps) <= D = {self.dim}, got {eps} and d = {d}, hence {n_features}."
+                msg = f"eps must give floor(d**eps) <= D = {self.dim}, got {eps} and d = {d}."
                 raise ValueError(msg)
         self.n_features = check_integer("n_features", n_features, low=1, high=self.dim)
 
