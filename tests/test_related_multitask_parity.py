@@ -7,6 +7,7 @@ from hierlib.related.multitask_parity import (
     SparseParityTask,
     asymptotic_loss,
     best_allocation,
+    crossing_time,
     data_loss,
     fit_one_shot,
     parameter_loss,
@@ -149,6 +150,22 @@ def test_best_allocation_keeps_the_shape_of_its_budgets():
     assert_allclose(losses[1, 0], best_allocation(1e4, PROBABILITIES)[2])
 
 
+@pytest.mark.parametrize("level", [0.25, 0.5, 0.9])
+def test_crossing_time_inverts_the_closed_form(level):
+    times = np.geomspace(1.0, 1e3, 2000)
+    probabilities = np.array([0.5, 0.05])
+    measured = crossing_time(times, skill_strength(times, probabilities, initial=0.02), level=level)
+    exact = np.log(49 * level / (1 - level)) / (2 * probabilities)
+    # Linear interpolation over steps of 0.35 % in time: the error is of second order in the step.
+    assert_allclose(measured, exact, rtol=1e-4)
+
+
+def test_crossing_time_is_unknown_outside_the_record():
+    measured = crossing_time([1, 2, 3], [[0.9, 0.1, 0.2], [0.1, 0.2, 0.7], [0.9, 0.3, 0.1]])
+    assert np.isnan(measured[:2]).all()
+    assert_allclose(measured[2], 2.0**0.6)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_training_on_one_sample_is_gradient_flow_at_its_own_frequencies(seed):
     task = SparseParityTask(n_skills=4, alpha=0.6, target=1.2)
@@ -242,6 +259,8 @@ def test_task_refuses_impossible_input():
         (lambda: asymptotic_loss("money", 1.0, 1.0, head=0.5), "resource must be one of"),
         (lambda: asymptotic_loss("data", 0.0, 1.0, head=0.5), "amount must be positive"),
         (lambda: best_allocation(-1.0, [0.5]), "compute must be positive"),
+        (lambda: crossing_time([2.0, 1.0], [[0.1], [0.9]]), "times must increase from above 0"),
+        (lambda: crossing_time([1.0, 2.0], [[0.1]]), r"strengths must have shape \(2, any\)"),
         (
             lambda: train_multilinear(
                 SparseParityTask(n_skills=2, alpha=1.0), [3, 1], sample_size=4, rng=np.random.default_rng(0)

@@ -23,6 +23,7 @@ __all__ = [
     "SparseParityTask",
     "asymptotic_loss",
     "best_allocation",
+    "crossing_time",
     "data_loss",
     "fit_one_shot",
     "parameter_loss",
@@ -580,6 +581,49 @@ def fit_one_shot(task: SparseParityTask, n_samples: int, *, rng: np.random.Gener
     seen = np.bincount(skills, minlength=task.n_skills)
     agreement = np.bincount(skills, weights=labels * task.parity(skills, bits), minlength=task.n_skills)
     return agreement / np.maximum(seen, 1)
+
+
+def crossing_time(times: ArrayLike, strengths: ArrayLike, *, level: float = 0.5) -> np.ndarray:
+    r"""Find when each skill first reaches a level, by interpolation in :math:`\log t`.
+
+    Parameters
+    ----------
+    times : array_like, shape (n_times,)
+        Positive, increasing times.
+    strengths : array_like, shape (n_times, n_skills)
+        Strengths at these times.
+    level : float
+        The level to reach.
+
+    Returns
+    -------
+    ndarray, shape (n_skills,)
+        First crossing times; NaN where the level is never reached, or was already at the first time.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match or the times do not increase from above 0.
+
+    Examples
+    --------
+    >>> from hierlib.related.multitask_parity import crossing_time
+    >>> crossing_time([1.0, 100.0], [[0.0, 0.0], [1.0, 0.2]]).round(6)
+    array([10., nan])
+    """
+    stops = check_array("times", times, shape=(None,))
+    values = check_array("strengths", strengths, shape=(stops.size, None))
+    level = check_real("level", level)
+    if stops.size < 2 or stops[0] <= 0 or (np.diff(stops) <= 0).any():
+        msg = f"times must increase from above 0, at least two of them, got {times!r}."
+        raise ValueError(msg)
+    reached = values >= level
+    after = np.maximum(reached.argmax(axis=0), 1)
+    columns = np.arange(values.shape[1])
+    low, high = values[after - 1, columns], values[after, columns]
+    known = reached.any(axis=0) & ~reached[0]
+    share = np.divide(level - low, high - low, out=np.full(low.shape, np.nan), where=known)
+    return np.exp(np.log(stops[after - 1]) + share * np.log(stops[after] / stops[after - 1]))
 
 
 def train_multilinear(
