@@ -22,7 +22,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 import hierlib
-from hierlib._checks import check_choice, check_integer
+from hierlib._checks import check_choice, check_integer, check_real
 from hierlib.metrics import alignment, normalized_mse, subspace_overlap
 from hierlib.spectral import HierarchicalSpectralRegressor
 from hierlib.target import HierarchicalTarget
@@ -105,7 +105,7 @@ def run(
 def learning_point(
     *,
     d: int,
-    n: int,
+    alpha: float,
     seed: int,
     q: int = 2,
     eps: float = 0.5,
@@ -123,10 +123,10 @@ def learning_point(
     ----------
     d, q, eps, gamma, link
         The target (see `HierarchicalTarget`).
-    n : int
-        Number of samples.
+    alpha : float
+        Logarithmic sample size: the estimator sees n = round(d**alpha) samples.
     seed : int
-        Seed of the target; the samples' seeds are derived from it. Samples of different n with one seed are nested.
+        Seed of the target; the samples' seeds are derived from it. Samples of different size with one seed are nested.
     model : {"hermite", "gaussian"}
         The target itself, or its Gaussian equivalent.
     n_test : int
@@ -143,11 +143,12 @@ def learning_point(
     Examples
     --------
     >>> from hierlib.sweep import learning_point
-    >>> point = learning_point(d=12, n=20_000, seed=0, model="gaussian")
+    >>> point = learning_point(d=12, alpha=4.0, seed=0, model="gaussian")
     >>> point["overlap"] > 0.95, point["mse"] < 0.1
     (True, True)
     """
     check_choice("model", model, ("hermite", "gaussian"))
+    n = round(check_integer("d", d, low=1) ** check_real("alpha", alpha, low=0))
     target = HierarchicalTarget(d=d, q=q, eps=eps, gamma=gamma, link=link, seed=seed)
     if model == "gaussian":
         target = target.gaussian_equivalent()
