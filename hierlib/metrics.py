@@ -7,7 +7,7 @@ nor the order of the learned rows matters. Cost: a QR factorisation of matrices 
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import subspace_angles
+from scipy.linalg import svdvals
 
 from hierlib._checks import check_array
 
@@ -149,7 +149,7 @@ def principal_angles(learned: np.ndarray, true: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (min(n_learned, n_features),)
-        Between 0 and pi/2, accurate for small angles too (they are computed through sines there).
+        Between 0 and pi/2, accurate at both ends (computed from sines and cosines).
 
     Raises
     ------
@@ -164,7 +164,10 @@ def principal_angles(learned: np.ndarray, true: np.ndarray) -> np.ndarray:
     array([1.571, 0.   ])
     """
     learned, true = _pair(learned, true)
-    return subspace_angles(_basis("learned", learned), _basis("true", true))
+    narrow, wide = sorted((_basis("learned", learned), _basis("true", true)), key=lambda basis: basis.shape[1])
+    cosines = wide.T @ narrow
+    # scipy.linalg.subspace_angles resolves small angles only if no other is above pi/4; both coordinates always do.
+    return np.arctan2(svdvals(narrow - wide @ cosines), svdvals(cosines)[::-1])
 
 
 def normalized_mse(y_true: np.ndarray, y_pred: np.ndarray) -> float:
