@@ -1,0 +1,170 @@
+"""Oracles: numpy's dense eigensolver, and residuals computed from scratch."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from hierlib.krylov import MAX_BLOCKS, OVERSAMPLING, by_modulus, largest_modulus
+
+
+def symmetric(eigenvalues, seed=0):
+    """Return a matrix with the given spectrum and random eigenvectors, and these vectors."""
+    dim = len(eigenvalues)
+    basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, dim)))[0]
+    return (basis * eigenvalues) @ basis.T, basis
+
+
+def spiked(dim, spikes, seed=0):
+    bulk = np.random.default_rng(seed + 1).uniform(-1, 1, dim - len(spikes))
+    return symmetric(np.r_[spikes, bulk], seed)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("k", [1, 2, 4, 5])
+def test_pairs_equal_the_dense_ones_of_largest_modulus(k, seed):
+    spikes = [3.0, -2.5, 2.0, -1.8, 1.5]
+    matrix, basis = spiked(150, spikes, seed)
+    tol = 1e-7
+    pairs = largest_modulus(matrix, k, rng=np.random.default_rng(seed), tol=tol, max_products=200)
+    assert pairs.converged
+    # Ritz values are accurate to residual^2 / gap, vectors to residual / gap; gaps exceed 0.1.
+    assert_allclose(pairs.eigenvalues, spikes[:k], rtol=0, atol=1e-12)
+    assert_allclose(np.abs(np.sum(pairs.eigenvectors * basis[:, :k], axis=0)), 1, rtol=0, atol=1e-11)
+    assert_allclose(pairs.eigenvectors.T @ pairs.eigenvectors, np.eye(k), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("tol", [0.3, 1e-2, 1e-5])
+def test_iteration_stops_at_the_first_step_whose_residuals_meet_the_tolerance(tol):
+    spikes = [3.0, -2.5, 2.0]
+    matrix, _ = spiked(150, spikes)
+
+    def run(max_products):
+        return largest_modulus(matrix, 3, rng=np.random.default_rng(0), tol=tol, max_products=max_products)
+
+    pairs = run(100)
+    residuals = np.linalg.norm(matrix @ pairs.eigenvectors - pairs.eigenvectors * pairs.eigenvalues, axis=0)
+    assert_allclose(pairs.residuals, residuals, rtol=0, atol=1e-13)
+    assert pairs.converged
+    assert residuals.max() <= tol * np.abs(pairs.eigenvalues[-1])
+    if pairs.n_products > 1:
+        before = run(pairs.n_products - 1)
+        assert not before.converged
+        assert before.n_products == pairs.n_products - 1
+        assert before.residuals.max() > tol * np.abs(before.eigenvalues[-1])
+
+
+def test_products_are_counted_and_take_blocks_of_open_pairs_alone():
+    matrix, _ = spiked(200, [3.0, -2.5, 2.0])
+    widths = []
+
+    def multiply(block):
+        widths.append(block.shape[1])
+        return matrix @ block
+
+    operator = LinearOperator(matrix.shape, matvec=multiply, matmat=multiply, dtype=float)
+    pairs = largest_modulus(operator, 3, rng=np.random.default_rng(0), tol=1e-6)
+    assert len(widths) == pairs.n_products
+    assert widths[0] == 3 + OVERSAMPLING
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < widths[0]
+
+
+def test_restarts_lose_no_progress():
+    # Slow convergence: many more blocks than fit into the basis.
+    spikes = [1.10, -1.07, 1.05]
+    matrix, basis = symmetric(np.r_[spikes, np.linspace(-1, 1, 597)])
+    pairs = largest_modulus(matrix, 3, rng=np.random.default_rng(0), tol=1e-6, max_products=500)
+    assert pairs.n_products > MAX_BLOCKS
+    assert pairs.converged
+    assert_allclose(pairs.eigenvalues, spikes, rtol=0, atol=1e-9)
+    assert_allclose(np.abs(np.sum(pairs.eigenvectors * basis[:, :3], axis=0)), 1, rtol=0, atol=1e-8)
+
+
+def test_basis_never_exceeds_its_bound(monkeypatch):
+    matrix, _ = symmetric(np.linspace(-1, 1, 300))
+    sizes, qr = [], np.linalg.eigh
+
+    def record(a):
+        sizes.append(len(a))
+        return qr(a)
+
+    monkeypatch.setattr(np.linalg, "eigh", record)
+    largest_modulus(matrix, 3, rng=np.random.default_rng(0), tol=1e-12, max_products=40)
+    assert max(sizes) == MAX_BLOCKS * (3 + OVERSAMPLING)
+
+
+def test_true_eigenvectors_as_start_converge_at_once_and_near_ones_sooner():
+    matrix, basis = spiked(200, [3.0, -2.5, 2.0])
+
+    def count(start, tol=1e-6):
+        return largest_modulus(matrix, 3, rng=np.random.default_rng(0), start=start, tol=tol).n_products
+
+    near = basis[:, :3] + 1e-4 * np.random.default_rng(1).standard_normal((200, 3))
+    assert count(basis[:, :3]) == 1
+    assert count(basis[:, :20]) == 1  # More columns than the block holds.
+    assert count(near) < count(None)
+
+
+@given(seed=st.integers(0, 2**32 - 1), dim=st.integers(1, MAX_BLOCKS * (1 + OVERSAMPLING)), k=st.integers(1, 40))
+@settings(max_examples=25, deadline=None)
+def test_small_problems_are_solved_exactly(seed, dim, k):
+    k = min(k, dim)
+    rng = np.random.default_rng(seed)
+    matrix = rng.standard_normal((dim, dim))
+    matrix = matrix + matrix.T
+    pairs = largest_modulus(aslinearoperator(matrix), k, rng=rng)
+    values = np.linalg.eigvalsh(matrix)
+    tol = 1e-12 * dim * max(1, np.abs(values).max())
+    assert_allclose(np.abs(pairs.eigenvalues), np.sort(np.abs(values))[::-1][:k], rtol=0, atol=tol)
+    assert_allclose(matrix @ pairs.eigenvectors, pairs.eigenvectors * pairs.eigenvalues, rtol=0, atol=tol)
+    assert np.all(pairs.residuals <= tol)
+    assert (pairs.converged, pairs.n_products) == (True, 1)
+
+
+@pytest.mark.parametrize("dim", [10, 120])
+def test_another_ranking_selects_other_pairs(dim):
+    matrix, _ = symmetric(np.r_[-3.0, 2.0, 1.5, np.linspace(-0.9, 0.9, dim - 3)])
+    lowest = largest_modulus(matrix, 2, rng=np.random.default_rng(0), tol=1e-7, max_products=200, rank=np.argsort)
+    assert_allclose(lowest.eigenvalues, [-3.0, -0.9], rtol=0, atol=1e-8)
+    positive = largest_modulus(
+        matrix, 2, rng=np.random.default_rng(0), tol=1e-7, max_products=200, rank=lambda v: np.argsort(-v)
+    )
+    assert_allclose(positive.eigenvalues, [2.0, 1.5], rtol=0, atol=1e-8)
+
+
+def test_moduli_are_ranked_largest_first_and_ties_by_position():
+    assert_array_equal(by_modulus(np.array([1.0, -3.0, 2.0, 3.0])), [1, 3, 2, 0])
+
+
+def test_zero_operators_converge_at_once():
+    pairs = largest_modulus(np.zeros((60, 60)), 2, rng=np.random.default_rng(0))
+    assert pairs.converged
+    assert_array_equal(pairs.eigenvalues, 0)
+
+
+def test_equal_generators_give_equal_bits():
+    matrix, _ = spiked(100, [3.0, -2.5])
+    runs = [largest_modulus(matrix, 2, rng=np.random.default_rng(s)).eigenvectors for s in (4, 4, 5)]
+    assert_array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"operator": np.ones((3, 4))}, r"operator must be square, got shape \(3, 4\)\."),
+        ({"k": 0}, r"k must be an integer >= 1 and <= 100, got 0\."),
+        ({"k": 101}, r"k must be an integer >= 1 and <= 100, got 101\."),
+        ({"tol": 0.0}, r"tol must be a finite number > 0, got 0\.0\."),
+        ({"tol": np.nan}, r"tol must be a finite number > 0, got nan\."),
+        ({"max_products": 0}, r"max_products must be an integer >= 1, got 0\."),
+        ({"start": np.ones((99, 2))}, r"start must have shape \(100, any\), got \(99, 2\)\."),
+        ({"start": np.full((100, 2), np.nan)}, r"start must be finite"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match="^" + message):
+        largest_modulus(**{"operator": np.eye(100), "k": 2, "rng": np.random.default_rng(0)} | arguments)
