@@ -1,0 +1,147 @@
+"""Sweeps label their results, keep finished points, and refuse to mix them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from numpy.testing import assert_array_equal
+
+import hierlib
+from hierlib.metrics import subspace_overlap
+from hierlib.spectral import HierarchicalSpectralRegressor
+from hierlib.sweep import learning_point, run
+from hierlib.target import HierarchicalTarget
+
+CALLS = []
+
+
+def staircase(level, seed, step=1.0):
+    """A scalar and a vector whose length depends on the point."""
+    CALLS.append((level, seed))
+    return {"height": level * step + seed, "steps": np.arange(level) * step}
+
+
+def slow(level, seed):
+    time.sleep(0.05)
+    return {"height": level + seed}
+
+
+@pytest.fixture(autouse=True)
+def no_calls_yet():
+    CALLS.clear()
+
+
+def test_results_carry_the_grid_as_coordinates():
+    result = run(staircase, {"level": [2, 3]}, seeds=[5, 6, 7], step=10.0)
+    assert dict(result.sizes) == {"level": 2, "seed": 3, "feature": 3}
+    assert float(result["height"].sel(level=3, seed=6)) == 36
+    assert_array_equal(result["steps"].sel(level=2, seed=5), [0, 10, np.nan])
+    assert_array_equal(result["feature"], [1, 2, 3])
+    assert result.attrs["version"] == hierlib.__version__
+    assert json.loads(result.attrs["fixed"]) == {"step": "10.0"}
+
+
+def test_none_is_a_value_of_the_grid():
+    result = run(lambda mode, seed: {"value": float(mode is None)}, {"mode": [None, "tanh"]}, seeds=[0])
+    assert_array_equal(result["value"].squeeze(), [1, 0])
+
+
+def test_finished_points_are_not_computed_again(tmp_path):
+    first = run(staircase, {"level": [2, 3]}, seeds=[0], directory=tmp_path)
+    assert CALLS == [(2, 0), (3, 0)]
+    second = run(staircase, {"level": [2, 3, 4]}, seeds=[0, 1], directory=tmp_path)
+    assert CALLS[2:] == [(2, 1), (3, 1), (4, 0), (4, 1)]
+    xr.testing.assert_equal(first["height"], second["height"].sel(level=[2, 3], seed=[0]))
+
+
+def test_stored_and_fresh_results_are_the_same_to_the_bit(tmp_path):
+    arguments = {"d": [8], "alpha": [2.5]}
+    fresh = run(learning_point, arguments, seeds=[0, 1], n_test=200)
+    run(learning_point, arguments, seeds=[0, 1], n_test=200, directory=tmp_path)
+    stored = run(learning_point, arguments, seeds=[0, 1], n_test=200, directory=tmp_path)
+    xr.testing.assert_identical(fresh, stored)
+
+
+@pytest.mark.parametrize("change", ["fixed", "function", "version"])
+def test_results_of_different_sweeps_are_not_mixed(tmp_path, monkeypatch, change):
+    run(staircase, {"level": [2]}, seeds=[0], directory=tmp_path, step=1.0)
+    function, step = staircase, 1.0
+    if change == "fixed":
+        step = 2.0
+    elif change == "function":
+
+        def function(level, seed, step):
+            return {"height": 0.0}
+
+    else:
+        monkeypatch.setattr(hierlib, "__version__", "0.0.0")
+    with pytest.raises(ValueError, match=r"directory .* holds another sweep"):
+        run(function, {"level": [2]}, seeds=[0], directory=tmp_path, step=step)
+
+
+def test_a_killed_sweep_leaves_whole_files_and_goes_on(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from hierlib.sweep import run\nfrom test_sweep import slow\n"
+        "run(slow, {'level': list(range(200))}, seeds=[0], directory=sys.argv[2])\n"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    for wanted in (3, 8):
+        process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        while len(list(tmp_path.glob("*.json"))) < 1 + wanted:
+            assert process.poll() is None, "the sweep ended before it could be killed"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        points = [path for path in tmp_path.glob("*.json") if path.name != "sweep.json"]
+        assert len(points) >= wanted
+        for path in points:
+            content = json.loads(path.read_text())
+            assert content["result"]["height"] == json.loads(content["point"])["level"]
+    before = {path.name: path.stat().st_mtime_ns for path in points}
+    result = run(slow, {"level": [0, 1, 2, 20]}, seeds=[0], directory=tmp_path)
+    assert_array_equal(result["height"].squeeze(), [0, 1, 2, 20])
+    assert all((tmp_path / name).stat().st_mtime_ns == stamp for name, stamp in before.items())
+
+
+def test_nothing_is_printed_where_there_is_no_terminal(capfd):
+    run(staircase, {"level": [1]}, seeds=[0])
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("grid", "seeds", "message"),
+    [({"level": []}, [0], "level must hold at least one value"), ({"level": [1]}, [], "seeds must hold at least one"),
+     ({"level": [1]}, [-1], "seeds must be an integer >= 0, got -1")],
+)  # fmt: skip
+def test_empty_or_impossible_grids_are_refused(grid, seeds, message):
+    with pytest.raises(ValueError, match=message):
+        run(staircase, grid, seeds=seeds)
+
+
+@pytest.mark.parametrize("model", ["hermite", "gaussian"])
+def test_learning_point_is_the_estimator_on_the_target(model):
+    point = learning_point(d=9, alpha=3.0, seed=4, model=model, n_test=300, holdout=0.5)
+    target = HierarchicalTarget(d=9, seed=4)
+    target = target.gaussian_equivalent() if model == "gaussian" else target
+    estimator = HierarchicalSpectralRegressor(3, target.q, holdout=0.5).fit(*target.sample(729, seed=8))
+    assert point["overlap"] == subspace_overlap(estimator.components_, target.directions)
+    assert point["mse"] == pytest.approx(1 - estimator.score(*target.sample(300, seed=9)), rel=1e-12)
+    assert_array_equal(point["eigenvalue"], estimator.eigenvalues_)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"model": "exact"}, "model must be one of 'hermite', 'gaussian', got 'exact'"),
+     ({"alpha": -1.0}, "alpha must be a finite number >= 0, got -1"), ({"d": 0}, "d must be an integer >= 1, got 0")],
+)  # fmt: skip
+def test_impossible_points_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        learning_point(**{"d": 8, "alpha": 2.0, "seed": 0, **arguments})
