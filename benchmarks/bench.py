@@ -54,7 +54,7 @@ def bench_pass(d: int, k: int, n: int, degree: int, speed: float) -> None:
     single, double = (MomentOperator((X, y), degree=degree, dtype=dtype) for dtype in ("float32", "float64"))
     V = np.linalg.qr(rng.standard_normal((single.shape[0], k)))[0]
     seconds = best_time(lambda: single @ V)
-    # For q = 2 the dense cost; for other degrees, which have no dense form as small, the operations of two products with F.
+    # For q = 2 the dense cost; other degrees have none as small, and are compared with two products with F.
     limit = (4 * n * d**2 * k if degree == 2 else 4 * n * single.shape[0] * k) / speed
     reference = double @ V
     error = np.linalg.norm(single @ V - reference) / np.linalg.norm(reference)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from math import isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,7 +35,7 @@ def check_real(
 ) -> float:
     """Return `value` as a finite float, or raise a ValueError that names it and the allowed interval."""
     allowed = _interval("a finite number", low, high, open_low=open_low, open_high=open_high)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real) or not np.isfinite(value):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real) or not isfinite(value):
         msg = f"{name} must be {allowed}, got {value!r}."
         raise ValueError(msg)
     number = float(value)

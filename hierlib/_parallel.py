@@ -6,10 +6,14 @@ slower on a busy two-core machine), so the BLAS is held at one thread wherever t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import islice, starmap
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
 
 __all__ = ["one_blas_thread", "ordered_map"]
@@ -18,11 +22,27 @@ __all__ = ["one_blas_thread", "ordered_map"]
 def ordered_map(function: Callable, arguments: Iterable[tuple], *, n_jobs: int = -1) -> Iterator:
     """Yield ``function(*args)`` for each tuple of `arguments`, in their order, whatever the number of workers.
 
-    Workers are threads unless a ``joblib.parallel_config`` says otherwise; -1 uses all cores.
+    Workers are threads unless a ``joblib.parallel_config`` names a backend of processes or machines; -1 uses all cores.
     """
+    backend, _ = get_active_backend(prefer="threads")
     with one_blas_thread():
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-        yield from parallel(delayed(function)(*args) for args in arguments)
+        if not getattr(backend, "supports_sharedmem", False):
+            parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+            yield from parallel(delayed(function)(*args) for args in arguments)
+            return
+        with parallel_config(backend="threading"):
+            workers = effective_n_jobs(n_jobs)
+        yield from starmap(function, arguments) if workers == 1 else _threads(function, arguments, workers)
+
+
+def _threads(function: Callable, arguments: Iterable[tuple], workers: int) -> Iterator:
+    # joblib's own threads are polled every hundredth of a second, longer than a pass over a small sample takes.
+    remaining = iter(arguments)
+    with ThreadPoolExecutor(workers) as executor:
+        waiting = deque(executor.submit(function, *args) for args in islice(remaining, 2 * workers))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(executor.submit(function, *args) for args in islice(remaining, 1))
 
 
 def one_blas_thread():

@@ -7,6 +7,7 @@ takes data and an Axes, draws, and returns the Axes.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +19,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 __all__ = ["draw_learning_curve", "draw_spectrum", "draw_target", "sequence_colors", "set_style"]
 
 _COLOR_MAP = "viridis"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.figsize": (6.4, 3.8),
     "figure.dpi": 100,
     "savefig.dpi": 200,
@@ -92,7 +93,7 @@ def draw_target(ax: Axes, weights: np.ndarray) -> Axes:
     """
     weights = np.asarray(weights)
     colors = sequence_colors(len(weights))
-    layers = [
+    layers: list[tuple[float, np.ndarray, Any, str, str]] = [
         (0.0, np.linspace(-1, 1, 4), "#56B4E9", "$x$", "input, $\\mathbb{R}^d$"),
         (1.0, np.linspace(-1.4, 1.4, 9), "#BBBBBB", "$F(x)$", "Hermite features,\n$\\mathbb{R}^D$"),
         (2.0, np.linspace(1.1, -1.1, len(weights)), colors, "$h^{(1)}$", "hidden features,\n$\\mathbb{R}^{d_1}$"),

@@ -256,10 +256,11 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         # NaN marks the samples of the first layer's share, which these layers must not see.
         labels = np.concatenate([np.full(start, np.nan), upper - upper.mean()])
         summarize = partial(_second_moment, features, self.components_)
-        moment, kept = 0.0, []
+        moment = np.zeros((len(self.components_), len(self.components_)))
+        kept: list[np.ndarray] = []
         for part, h1 in map_batches(summarize, data, labels, whole=True, n_jobs=self.n_jobs):
             moment += part
-            if sum(map(len, kept)) < READOUT_SAMPLES:
+            if sum(len(block) for block in kept) < READOUT_SAMPLES:
                 kept.append(h1)
         # The centred labels sum to zero, so that subtracting the identity from h h^T changes nothing.
         self.second_layer_ = moment / len(upper)

@@ -111,8 +111,8 @@ class HierarchicalTarget:
     ) -> None:
         self.features = HermiteFeatures(check_integer("d", d, low=1), check_integer("q", q, low=1))
         self.gamma = check_real("gamma", gamma, low=0)
-        self.link = link if callable(link) else check_choice("link", link, tuple(LINKS))
-        self.link_function = link if callable(link) else LINKS[self.link]
+        self.link = link
+        self.link_function = link if callable(link) else LINKS[check_choice("link", link, tuple(LINKS))]
         self.seed = check_integer("seed", seed, low=0)
         law = check_choice("directions", directions, ("orthonormal", "gaussian"))
         eps = check_real("eps", eps, low=0, open_low=True)
