@@ -108,6 +108,7 @@ def test_losses_start_at_the_variance_of_the_labels_and_fall():
     assert_allclose(data_loss(0, PROBABILITIES, target=2.0), 2.0)
     assert_allclose(parameter_loss(0, PROBABILITIES, target=2.0), 2.0)
     assert (np.diff(data_loss([0, 1, 10, 1000], PROBABILITIES)) < 0).all()
+    assert_allclose(data_loss(2, PROBABILITIES), 0.5 * PROBABILITIES @ (1 - PROBABILITIES) ** 2)
     assert parameter_loss(200, PROBABILITIES) == 0.0
     assert_allclose(parameter_loss([3], PROBABILITIES, target=2.0), 2.0 * PROBABILITIES[3:].sum())
 
