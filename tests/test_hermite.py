@@ -22,7 +22,7 @@ def written_out(X, q):
     columns = []
     for indices in combinations_with_replacement(range(d), q):
         feature = np.ones(len(X))
-        for i in range(d):
+        for i in set(indices):
             power = indices.count(i)
             feature = feature * hermeval(X[:, i], [0] * power + [1]) / math.sqrt(math.factorial(power))
         columns.append(feature)

@@ -280,5 +280,5 @@ def test_heads_and_dense_matrices_out_of_range_are_refused():
     # More weights than samples: nothing to weight.
     with pytest.raises(ValueError, match=r"expected 11, got 10\."):
         MomentOperator((X, y), np.ones(11)) @ np.ones(6)
-    with pytest.raises(ValueError, match=r"^dim must be <= 20000 to form the matrix, got 20100 \(3 GiB\)\."):
-        MomentOperator(data_set(2, 200)).to_dense()
+    with pytest.raises(ValueError, match=r"^dim must be <= 20000 to form the matrix, got 45150 \(15 GiB\)\."):
+        MomentOperator(data_set(2, 300)).to_dense()
