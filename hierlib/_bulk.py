@@ -118,6 +118,12 @@ class Bulk:
         edges = np.array([self.edges[-1], self.edges[1]])
         return self.delta * edges * self.moments(edges)[2] / self.level
 
+    def edge_scale(self, side: int) -> float:
+        """Scale of the Tracy-Widom fluctuations of an edge, (psi''/2)^(1/3) n^(-2/3)."""
+        s = self.edges[side] * np.array([0.999, 1.0])
+        curvature = abs(np.diff(self.levels(s)[1])[0] / (s[1] - s[0]))
+        return float((curvature / 2) ** (1 / 3) * self.n ** (-2 / 3))
+
     def noise_count(self, side: int, z: np.ndarray) -> np.ndarray:
         """Count the noise eigenvalues expected beyond `z` on one side.
 
@@ -125,10 +131,9 @@ class Bulk:
         """
         edge = self.edges[side]
         s = edge * np.append(np.geomspace(1e-3, 0.999, 200), 1.0)
-        levels, slopes = self.levels(s)
+        levels, _ = self.levels(s)
         distance = np.maximum(side * (levels[-1] - z), 0.0)
-        curvature = abs((slopes[-1] - slopes[-2]) / (s[-1] - s[-2]))
-        inside = 2 * self.n / (3 * np.pi) * np.sqrt(2 / curvature) * distance**1.5
+        inside = 2 / (3 * np.pi) * (distance / self.edge_scale(side)) ** 1.5
         counts = self.tail_count(s, side)
         # From the edge (where psi is extremal) to large eigenvalues: increasing, as interpolation asks.
         return inside + np.interp(side * z, side * levels[::-1], counts[::-1])

@@ -222,6 +222,16 @@ def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
     return nodes**degree / mean_power, probability, mean_power
 
 
+def empirical_law(weights: np.ndarray) -> WeightLaw:
+    """Return the law of an observed sample of effective weights, binned like a computed one, without features."""
+    masses = np.full(weights.size, 1 / weights.size)
+    grid, left, share = _split(weights, masses)
+    law = np.bincount(left, masses * (1 - share), grid.size) + np.bincount(left + 1, masses * share, grid.size)
+    kept = law > 0
+    none = np.empty((0, np.count_nonzero(kept)))
+    return WeightLaw(grid[kept], law[kept], none, law[kept] * grid[kept], none)
+
+
 def _split(v: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right."""
     scale = np.sqrt(np.sum(masses * v**2))

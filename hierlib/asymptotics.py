@@ -14,25 +14,23 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaincinv, ndtri, pdtr
-from scipy.stats import qmc
+from scipy.special import gammaincinv, pdtr
 
-from hierlib._bulk import Model, build_model, remainder_coefficient, resolvent_kernel_slope
-from hierlib._checks import check_array, check_choice, check_integer
-from hierlib._weight_law import Function, WeightLaw
+from hierlib._bulk import Bulk, build_model, remainder_coefficient
+from hierlib._checks import check_array, check_choice, check_integer, check_real
+from hierlib._readout import in_sample_weights, readout_error
+from hierlib._weight_law import Function, empirical_law
 
 __all__ = [
     "Prediction",
     "TargetParameters",
     "bulk_density",
     "critical_sample_sizes",
+    "noise_edges",
     "optimal_label_transform",
     "predict",
     "remainder_coefficient",
 ]
-
-_SOBOL_LOG2 = 13  # points for the errors: 2**13
-_BINS = 16  # pieces of the scalar readout
 
 
 def _identity(t: np.ndarray) -> np.ndarray:
@@ -214,9 +212,9 @@ def predict(
     feature, column = np.nonzero(retention > 0.5)
     aligned, s = alignments[feature, column], roots[feature, column]
     fresh = (law.label_reweighted - law.label_masses).sum(axis=1)[feature] * aligned
-    same = _in_sample_weights(law, feature, aligned, s)
+    same = in_sample_weights(law, feature, aligned, s)
     wider = bulk.edges[1 if edges[1] > -edges[0] else -1]
-    lost = _in_sample_weights(law, np.zeros(1, dtype=int), np.zeros(1), np.array([wider]))
+    lost = in_sample_weights(law, np.zeros(1, dtype=int), np.zeros(1), np.array([wider]))
     return Prediction(
         n=n,
         strengths=law.strengths,
@@ -227,8 +225,8 @@ def predict(
         noise_counts=counts,
         retention=retention,
         alignments=np.sum(alignments * retention, axis=1),
-        mse_holdout=_readout_error(model, feature, aligned, fresh, np.zeros(0)),
-        mse_same_sample=_readout_error(model, feature, aligned, same, np.repeat(lost, max(0, kept - len(feature)))),
+        mse_holdout=readout_error(model, feature, aligned, fresh, np.zeros(0)),
+        mse_same_sample=readout_error(model, feature, aligned, same, np.repeat(lost, max(0, kept - len(feature)))),
     )
 
 
@@ -397,35 +395,58 @@ def optimal_label_transform(
     return lambda y: np.interp(y, points, values)
 
 
-def _in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """Mean of u (h_hat^2 - 1) over the sample that h_hat was learned on.
+def noise_edges(sample_weights: np.ndarray, dim: int, level: float = 0.99) -> np.ndarray:
+    r"""Return the interval that holds every eigenvalue of pure noise with a given probability.
 
-    It is the derivative of the eigenvalue when the weights v are moved along u: for u = v, the eigenvalue itself.
+    Nothing is assumed of the target: the law of the effective weights is the sample's own. An eigenvalue of
+    :math:`n^{-1}\sum_\mu v_\mu F_\mu F_\mu^\top` outside the interval is a feature; their number estimates d1 from
+    the data.
+
+    Parameters
+    ----------
+    sample_weights : array_like, shape (n,)
+        The weights v of the samples: centred (transformed) labels, times :math:`r^{2q}` unless x is normalised.
+    dim : int
+        Number D of features of degree q.
+    level : float, default 0.99
+        Probability that noise alone stays inside, between 0 and 1.
+
+    Returns
+    -------
+    ndarray, shape (2,)
+        Lower and upper end.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the weights do not have both signs.
+
+    Notes
+    -----
+    The ends of the bulk, or the outlier of the largest single weight where that is farther out, plus the
+    Tracy-Widom quantile (approximated by a shifted gamma law, to 0.01) at the scale of the edge. The remainder of
+    the population matrix is not included: with Hermite features of degree q >= 2 use it for n well below D^2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.asymptotics import noise_edges
+    >>> weights = np.tile([-1.0, 1.0], 2000)
+    >>> noise_edges(weights, dim=100).round(2)
+    array([-0.34,  0.34])
     """
-    kernel = resolvent_kernel_slope(1 - s[:, None] * law.values)
-    noise = kernel @ law.label_masses
-    signal = np.einsum("im,im->i", kernel, law.label_reweighted[feature])
-    return (1 - aligned) * noise + aligned * signal
-
-
-def _readout_error(
-    model: Model, feature: np.ndarray, aligned: np.ndarray, weights: np.ndarray, lost: np.ndarray
-) -> float:
-    """Test error over Var y of the best function of sum_k a_k h_hat_k^2, `lost` the a_k of pure noise."""
-    if not weights.any() and not lost.any():
-        return 1.0
-    d1, kept = len(model.weights), len(feature)
-    points = qmc.Sobol(d1 + kept + len(lost) + 1, scramble=True, seed=0).random_base2(_SOBOL_LOG2)
-    h, xi = np.split(ndtri(points[:, :-1]), [d1], axis=1)
-    scale = np.ones(len(points))
-    if model.cells.scale.size > 1:
-        scale = (gammaincinv(model.d / 2, points[:, -1]) * 2 / model.d) ** model.degree / model.cells.mean_power
-    y = model.link((scale * (h**2 @ model.weights) - model.weights.sum()) / np.sqrt(2))
-    learned = np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept]
-    feature_sum = scale * (learned**2 @ weights + xi[:, kept:] ** 2 @ lost)
-
-    order = np.argsort(feature_sum)
-    x, y = feature_sum[order].reshape(_BINS, -1), y[order].reshape(_BINS, -1)
-    dx, dy = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
-    residual = np.mean(dy**2, axis=1) - np.mean(dx * dy, axis=1) ** 2 / np.mean(dx**2, axis=1)
-    return float(residual.mean() / y.var())
+    weights = check_array("sample_weights", sample_weights, shape=(None,))
+    dim = check_integer("dim", dim, low=1)
+    level = check_real("level", level, low=0, high=1, open_low=True, open_high=True)
+    if not (weights.size and weights.min() < 0 < weights.max()):
+        msg = "sample_weights must have both signs."
+        raise ValueError(msg)
+    n = len(weights)
+    bulk = Bulk(empirical_law(weights), n / dim, n, 0.0)
+    # Half of the risk on either side; the gamma law has the first three moments of Tracy and Widom's.
+    quantile = 0.186054 * gammaincinv(46.446, 0.5 + 0.5 * level) - 9.84801
+    ends = []
+    for side, extreme in ((-1, weights.min()), (1, weights.max())):
+        s = side * min(abs(bulk.edges[side]), 1 / abs(extreme))
+        ends.append(bulk.levels(np.array([s]))[0][0] + side * quantile * bulk.edge_scale(side))
+    return np.array(ends)

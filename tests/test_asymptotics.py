@@ -17,6 +17,7 @@ from hierlib.asymptotics import (
     TargetParameters,
     bulk_density,
     critical_sample_sizes,
+    noise_edges,
     optimal_label_transform,
     predict,
     remainder_coefficient,
@@ -420,6 +421,39 @@ def test_remainder_is_the_variance_of_the_exact_population_matrix_around_its_spi
     assert values[spike] == pytest.approx(np.nanmax(prediction.eigenvalues), rel=0.05)
 
 
+# Number of features -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transform", [np.tanh, None])
+def test_noise_leaves_its_edges_no_more_often_than_allowed(transform):
+    dim, n, seeds, outside = 100, 1000, 60, 0
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        features = rng.standard_normal((n, dim))
+        labels = rng.chisquare(1, (n, 3)) @ [0.6, -0.5, 0.4]  # independent of the features
+        labels = labels if transform is None else transform(labels)
+        values = np.linalg.eigvalsh(moment_matrix(features, labels))
+        low, high = noise_edges(labels - labels.mean(), dim, level=0.9)
+        outside += values[0] < low or values[-1] > high
+    # Expected 6 for bounded labels, fewer for unbounded ones (no spurious outlier lies exactly where it may);
+    # 13 is 3 binomial standard deviations more.
+    assert outside <= 13
+
+
+def test_noise_edges_count_the_features_and_approach_the_bulk():
+    dim, n = 300, 12_000
+    features, y = gaussian_sample(MIXED, dim, n, np.random.default_rng(0))
+    labels = np.tanh(y) - np.tanh(y).mean()
+    values = np.linalg.eigvalsh(moment_matrix(features, labels))
+    low, high = noise_edges(labels, dim)
+    assert np.sum((values < low) | (values > high)) == 4
+    bulk = predict(TargetParameters(MIXED, d=dim, q=1), n, np.tanh).bulk_edges
+    # Tracy-Widom margin: 2 D^(-2/3) = 0.04 of the edge.
+    assert_allclose([low, high], bulk, rtol=0.06)
+    assert low < bulk[0]
+    assert high > bulk[1]
+
+
 # Refusals -----------------------------------------------------------------------------------------------------------
 
 
@@ -452,6 +486,10 @@ def test_other_functions_refuse_bad_input():
         bulk_density(target, 100, np.ones(3))
     with pytest.raises(ValueError, match="n must be an integer >= 1"):
         bulk_density(target, 0, np.arange(3.0))
+    with pytest.raises(ValueError, match="sample_weights must have both signs"):
+        noise_edges(np.ones(5), 3)
+    with pytest.raises(ValueError, match="level must be a finite number > 0 and < 1, got 1"):
+        noise_edges(np.array([-1.0, 1.0]), 3, level=1)
     with pytest.raises(ValueError, match="feature must be an integer >= 0 and <= 0, got 1"):
         optimal_label_transform(target, 1)
     with pytest.raises(ValueError, match="n_bins must be an integer >= 2"):
