@@ -122,6 +122,9 @@ def test_count_is_the_integer_part_of_its_rate_between_thresholds(gamma, sharp):
     rate = theory.recovered_count_rate(n, **parameters)
     assert_allclose(theory.recovered_count(n, **parameters), np.floor(rate))
     assert_allclose(theory.recovered_count_rate([first, last], **parameters), [1, 30], rtol=ROUNDING)
+    for outside in (0.95 * first, 1.05 * last):
+        with pytest.raises(ValueError, match="n must lie between"):
+            theory.recovered_count_rate(outside, **parameters)
 
 
 def test_count_grows_as_the_power_of_the_corollary():
