@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.special import eval_gegenbauer
 from scipy.stats import chi2
 
-from hierlib._weight_law import chi_square_sum_law, radial_scale
+from hierlib._weight_law import chi_square_sum_law, label_grid, radial_scale, weight_law
 from hierlib.asymptotics import (
     TargetParameters,
     bulk_density,
@@ -167,6 +168,41 @@ def test_features_of_equal_weight_are_predicted_equal():
     prediction = predict(TargetParameters(np.full(9, 1 / 3), d=500, q=1), 20_000, np.tanh)
     assert_allclose(prediction.eigenvalues[:, 1], prediction.eigenvalues[0, 1])
     assert prediction.alignments[0] > 0.5
+
+
+@pytest.mark.parametrize(("d", "degree"), [(26, 3), (30, 2)])
+def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree):
+    # Functions of s from the law itself: no smoothed pole (tanh keeps 1 - v s > 0.3 on the sphere), slopes by
+    # central differences, root by bisection.
+    target = TargetParameters(MIXED, d=d, q=degree)
+    n = 40 * target.dim
+    noise_dim = target.dim - 4
+    ratio, coefficient = n / noise_dim, remainder_coefficient(d, degree) / noise_dim
+    law = weight_law(label_grid(MIXED, d, degree, lambda t: t, radial=True), np.tanh, normalize=True)
+    v, masses = law.values, law.masses
+    prediction = predict(target, n, np.tanh, normalize=True)
+
+    def parts(s):
+        kernel = v / (1 - v * s)
+        phi = law.reweighted @ kernel - masses @ kernel
+        level = 1 / (ratio * s) + masses @ kernel + ratio * s * coefficient * np.sum(phi**2)
+        return level, phi
+
+    for i, side in enumerate((1, -1, 1, -1)):
+
+        def gap(s, i=i):
+            level, phi = parts(s)
+            feature = level - 1 / (ratio * s) + phi[i] + 2 * coefficient * ratio * s * phi[i] ** 2
+            return level - feature
+
+        edge = 0.6 / np.sqrt(ratio * (masses @ v**2))
+        s = brentq(gap, side * 1e-3 * edge, side * edge)
+        step = 1e-5 * s
+        slope, level_slope = ((f(s + step) - f(s - step)) / (2 * step) for f in (gap, lambda s: parts(s)[0]))
+        column = 0 if side < 0 else 1
+        # The kernel's window, 0.03^4/0.3^4 = 1e-4, is the larger error.
+        assert prediction.eigenvalues[i, column] == pytest.approx(parts(s)[0], rel=3e-4)
+        assert prediction.outlier_alignments[i, column] == pytest.approx(level_slope / slope, abs=4e-4)
 
 
 # Thresholds ---------------------------------------------------------------------------------------------------------
