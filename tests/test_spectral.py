@@ -179,6 +179,7 @@ def test_readout_is_a_line_for_the_identity_and_continues_as_one(small):
     h2 = model.second_layer_output(model.transform(X))
     far = h2.max() + np.ptp(h2) * np.arange(1, 4)
     assert abs(np.diff(model.readout_predict(far), 2)[0]) < 1e-8 * np.ptp(y)
+    assert np.diff(model.readout_predict(far))[0] > 0.1 * np.ptp(y)
     # Data without noise on a line are fitted by it: the linear functions are in the span of the splines.
     line = clone(model.readout_).fit(h2[:, None], 2 * h2 - 1)
     assert_allclose(line.predict(h2[:, None]), 2 * h2 - 1, rtol=0, atol=1e-3 * np.ptp(h2))
