@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from itertools import islice, starmap
+from threading import Lock
+from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
@@ -45,9 +48,32 @@ def _threads(function: Callable, arguments: Iterable[tuple], workers: int) -> It
             waiting.extend(executor.submit(function, *args) for args in islice(remaining, 1))
 
 
+@contextmanager
 def one_blas_thread():
-    """Context in which the BLAS uses one thread."""
-    return _controller().limit(limits=1, user_api="blas")
+    """Context in which the BLAS uses one thread, until the last of overlapping contexts ends."""
+    with _state.lock:
+        if _state.holders == 0:
+            _state.limit = _controller().limit(limits=1, user_api="blas")
+        _state.holders += 1
+    try:
+        yield
+    finally:
+        with _state.lock:
+            _state.holders -= 1
+            if _state.holders == 0:
+                _state.limit.restore_original_limits()
+
+
+class _BlasLimit:
+    # The number of BLAS threads belongs to the process: contexts that overlap in time, as those of two generators read
+    # in turn, must not restore what another one has set.
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.holders = 0
+        self.limit: Any = None
+
+
+_state = _BlasLimit()
 
 
 @cache

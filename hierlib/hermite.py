@@ -98,7 +98,8 @@ class HermiteFeatures:
             If `X` has another shape or is not finite.
         """
         X = check_array("X", X, shape=(None, self.n_inputs))
-        return self._by_degree(np.ascontiguousarray(X.T))[self.degree].T
+        # A copy in any case: for degree 1 the features are the inputs, and the caller's array stays the caller's.
+        return self._by_degree(np.array(X.T, order="C"))[self.degree].T
 
     def project(self, X: np.ndarray, directions: np.ndarray) -> np.ndarray:
         r"""Inner products of the features with given directions, without the n_samples x dim matrix.

@@ -81,7 +81,7 @@ def largest_modulus(
     rng : numpy.random.Generator
         Fills the start block.
     start : ndarray, shape (dim, any), optional
-        Approximate eigenvectors to start from, all of them at once; four random columns by default.
+        Approximate eigenvectors to start from, all of them at once, filled up to four columns with random ones.
     tol : float, default 1e-2
         Relative residual, positive.
     max_products : int, default 60
@@ -120,8 +120,9 @@ def largest_modulus(
     with one_blas_thread():
         if MAX_COLUMNS * k + BLOCK >= dim:
             return _dense(operator, k, rank)
-        block = rng.standard_normal((dim, BLOCK)) if start is None else start
-        return _iterate(operator, k, np.linalg.qr(block)[0], tol, max_products, rank)
+        start = np.empty((dim, 0)) if start is None else start
+        filled = rng.standard_normal((dim, max(BLOCK - start.shape[1], 0)))
+        return _iterate(operator, k, np.linalg.qr(np.hstack([start, filled]))[0], tol, max_products, rank)
 
 
 def _iterate(operator, k: int, basis: np.ndarray, tol: float, max_products: int, rank) -> Eigenpairs:

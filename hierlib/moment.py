@@ -96,6 +96,8 @@ class MomentOperator(LinearOperator):
     ) -> None:
         check_integer("degree", degree, low=1)
         n_inputs, labels = collect_labels(data, n_jobs=n_jobs) if weights is None else (_n_inputs(data), weights)
+        if weights is not None and isinstance(data, tuple):
+            check_array("X", data[0], shape=(None, n_inputs))
         self.data = data
         self._whole = weights is None
         self.weights = check_array("weights", labels, shape=(None,))

@@ -171,6 +171,9 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         """
         n_inputs, labels = collect_labels(stream, n_jobs=self.n_jobs)
         self.n_features_in_ = n_inputs
+        # Names from an earlier fit on a data frame would be checked against later inputs.
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         return self._fit(stream, n_inputs, labels)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -278,5 +281,5 @@ def _second_moment(
 
 
 def _readout() -> Pipeline:
-    splines = SplineTransformer(n_knots=READOUT_KNOTS, knots="quantile", extrapolation="linear", include_bias=False)
+    splines = SplineTransformer(n_knots=READOUT_KNOTS, knots="quantile", extrapolation="linear")
     return make_pipeline(splines, RidgeCV(alphas=READOUT_PENALTIES))

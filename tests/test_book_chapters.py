@@ -44,6 +44,10 @@ def test_no_notebook_is_left_without_its_source():
     assert {path.stem for path in (ROOT / "book").glob("*.ipynb")} <= {source.stem for source in SOURCES}
 
 
+def test_front_picture_is_the_figure_of_its_chapter():
+    assert (ROOT / build_book.FRONT_PICTURE_FILE).read_bytes() == build_book.front_picture(ROOT)
+
+
 @every_chapter
 def test_committed_notebook_has_the_cells_of_its_source(source):
     twin = source.with_suffix(".ipynb")

@@ -167,3 +167,10 @@ def test_equal_generators_give_equal_bits():
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match="^" + message):
         largest_modulus(**{"operator": np.eye(100), "k": 2, "rng": np.random.default_rng(0)} | arguments)
+
+
+def test_a_narrow_start_is_filled_up_so_that_all_pairs_are_returned():
+    matrix, basis = spiked(200, [3.0, -2.5, 2.0])
+    pairs = largest_modulus(matrix, 8, rng=np.random.default_rng(0), start=basis[:, :1], max_products=2)
+    assert pairs.eigenvalues.shape == (8,)
+    assert pairs.eigenvectors.shape == (200, 8)

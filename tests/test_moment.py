@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import ThreadpoolController
 
 from hierlib import HierarchicalTarget, moment
 from hierlib.hermite import HermiteFeatures
@@ -282,3 +283,26 @@ def test_heads_and_dense_matrices_out_of_range_are_refused():
         MomentOperator((X, y), np.ones(11)) @ np.ones(6)
     with pytest.raises(ValueError, match=r"^dim must be <= 20000 to form the matrix, got 45150 \(15 GiB\)\."):
         MomentOperator(data_set(2, 300)).to_dense()
+
+
+def test_overlapping_readers_leave_the_blas_as_they_found_it():
+    controller = ThreadpoolController()
+
+    def threads():
+        return [library["num_threads"] for library in controller.info() if library["user_api"] == "blas"]
+
+    target = HierarchicalTarget(d=8, seed=0)
+    before = threads()
+    first, second = (target.stream(30_000, seed).batches(n_jobs=2) for seed in (1, 2))
+    next(first)
+    next(second)
+    first.close()
+    second.close()
+    assert threads() == before
+
+
+def test_nan_is_found_in_any_row_when_weights_are_given():
+    X = np.zeros((5000, 4))
+    X[4321, 2] = np.nan
+    with pytest.raises(ValueError, match="X must be finite"):
+        MomentOperator((X, np.ones(5000)), np.ones(5000))

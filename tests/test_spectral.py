@@ -160,7 +160,7 @@ def test_holdout_fits_each_layer_on_its_own_share(small):
     h2 = np.einsum("ij,mij->m", expected, h[:, :, None] * h[:, None, :] - np.eye(2))
     assert_allclose(model.second_layer_output(h), h2, rtol=0, atol=1e-11)
     # The prediction of a ridge on cubic splines with knots at the quantiles of this share.
-    splines = SplineTransformer(n_knots=8, knots="quantile", extrapolation="linear", include_bias=False)
+    splines = SplineTransformer(n_knots=8, knots="quantile", extrapolation="linear")
     ridge = make_pipeline(splines, RidgeCV(alphas=np.logspace(-6, 6, 25))).fit(h2[:, None], upper)
     assert_allclose(model.predict(X[n_lower:]), ridge.predict(h2[:, None]), rtol=0, atol=1e-8)
 

@@ -10,6 +10,7 @@ flows back from a notebook to its source.
 from __future__ import annotations
 
 import argparse
+import base64
 import concurrent.futures
 import hashlib
 import logging
@@ -29,6 +30,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = re.compile(r"book/\d\d_\w+")
+FRONT_PICTURE = ("03_prediction", "fig-prediction-curves")
+FRONT_PICTURE_FILE = "book/_static/result.png"
 SHOWN_LINES = 6  # of the source of a failing cell
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -229,6 +232,19 @@ def refresh(root: Path, names: list[str]) -> None:
         if not twin.is_file() or twin.read_bytes() != executed:
             twin.write_bytes(executed)
             print(f"  book/{name}.ipynb: written", flush=True)
+    if FRONT_PICTURE[0] in names:
+        (root / FRONT_PICTURE_FILE).write_bytes(front_picture(root))
+
+
+def front_picture(root: Path) -> bytes:
+    """Read the figure that the README and the front page show out of its committed notebook."""
+    chapter, name = FRONT_PICTURE
+    for cell in nbformat.read(root / f"book/{chapter}.ipynb", as_version=4).cells:
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == name:
+            (picture,) = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
+            return base64.b64decode(picture)
+    msg = f"{chapter} has no figure {name}."
+    raise ValueError(msg)
 
 
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
