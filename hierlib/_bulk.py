@@ -28,12 +28,15 @@ def resolvent_kernel(x: np.ndarray) -> np.ndarray:
     The few samples that sit at the pole :math:`vs=1` are outliers of the bulk on their own (an O(1/n) effect on
     everything else); the odd kernel :math:`x^3/(x^4+w^4)` removes them and departs from 1/x by :math:`(w/x)^4`.
     """
-    return x**3 / (x**4 + _WINDOW**4)
+    square = x * x
+    return x * square / (square * square + _WINDOW**4)
 
 
 def resolvent_kernel_slope(x: np.ndarray) -> np.ndarray:
     r"""Evaluate minus the derivative of `resolvent_kernel`: :math:`1/x^2` away from the pole."""
-    return (x**6 - 3 * x**2 * _WINDOW**4) / (x**4 + _WINDOW**4) ** 2
+    square = x * x
+    quartic = square * square + _WINDOW**4
+    return square / quartic * (1 - 4 * _WINDOW**4 / quartic)
 
 
 class Bulk:
@@ -95,9 +98,10 @@ class Bulk:
     def _edge(self, side: int) -> float:
         """Smallest |s| at which psi' vanishes, or at which the samples beyond the pole have become many."""
         order = np.argsort(-side * self.law.values)
-        most = max(20, 4 * len(self.law.reweighted))
+        most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)
         limit = side * self.law.values[order][np.argmax(self.n * np.cumsum(self.law.masses[order]) > most)]
-        noise = np.sqrt(self.law.variance * self.delta)
+        spikes = self.remainder * np.sum(self.law.strengths**2)
+        noise = np.sqrt(self.delta * (self.law.variance + self.delta * spikes))
         grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)
         outside = self.levels(side * grid)[1] < 0
         if outside.all():
@@ -301,5 +305,6 @@ def _cached_model(
     values = np.array(weights)
     cells = label_grid(values, d, degree, link, radial=radial)
     law = weight_law(cells, transform, normalize=normalize)
-    coefficient = remainder_coefficient(d, degree) / noise_dim if radial and remainder else 0.0
+    # Negative only for d below 4, where the expansion means nothing.
+    coefficient = max(0.0, remainder_coefficient(d, degree)) / noise_dim if radial and remainder else 0.0
     return Model(values, cells, law, noise_dim, coefficient, link, degree, d)

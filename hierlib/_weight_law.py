@@ -23,6 +23,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 _SUM_GRID = 2**14  # cells for S
 _WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less than 1e-3
 _RADIAL_NODES = 24
+_NEGLIGIBLE = 1e-18  # probability of a cell that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
 
 
@@ -194,6 +195,9 @@ def weight_law(cells: LabelGrid, transform: Function | None, *, normalize: bool)
     masses, labels, scale = cells.masses, cells.labels, cells.scale[:, None]
     transformed = labels if transform is None else apply("label_transform", transform, cells.standardized)
     centred = transformed - np.sum(masses * transformed)
+    if not np.sum(masses * centred**2) > 0:
+        msg = "label_transform must not be constant on the labels."
+        raise ValueError(msg)
     v = centred / cells.mean_power if normalize else centred * scale
     u = scale * (labels - np.sum(masses * labels))
 
@@ -235,7 +239,7 @@ def empirical_law(weights: np.ndarray) -> WeightLaw:
 def _split(v: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right."""
     scale = np.sqrt(np.sum(masses * v**2))
-    relevant = v[masses > 0]
+    relevant = v[masses > _NEGLIGIBLE]  # far tails of a steep link would stretch the grid
     low, high = np.arcsinh(relevant.min() / scale), np.arcsinh(relevant.max() / scale)
     grid = scale * np.sinh(np.linspace(low, high, _WEIGHT_GRID))
     clipped = np.clip(v, grid[0], grid[-1])

@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import eval_gegenbauer
 from scipy.stats import chi2
 
+from hierlib._bulk import build_model
 from hierlib._weight_law import chi_square_sum_law, label_grid, radial_scale, weight_law
 from hierlib.asymptotics import (
     TargetParameters,
@@ -244,6 +245,53 @@ def test_alignment_below_every_threshold_is_zero_and_the_error_one():
     assert np.isnan(prediction.eigenvalues).all()
     assert prediction.mse_holdout == 1.0
     assert 0.9 < prediction.mse_same_sample < 1.01
+
+
+def test_slope_of_the_level_is_its_derivative():
+    bulk = build_model(TargetParameters(MIXED, d=26, q=3), None, radial=True, remainder=True, normalize=False).bulk(
+        10**6
+    )
+    s = np.array([0.3, 0.9]) * bulk.edges[1]
+    step = 1e-5 * s
+    numerical = (bulk.levels(s + step)[0] - bulk.levels(s - step)[0]) / (2 * step)
+    assert_allclose(bulk.levels(s)[1], numerical, rtol=1e-6)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_noise_count_inside_the_bulk_integrates_its_density(side):
+    target, n = TargetParameters(MIXED, d=1000, q=1), 8000
+    bulk = build_model(target, np.tanh, radial=False, remainder=False, normalize=False).bulk(n)
+    edge = predict(target, n, np.tanh).bulk_edges[(side + 1) // 2]
+    for depth in (0.02, 0.04):
+        z = np.linspace(edge - side * depth, edge + side * 0.02, 201)
+        expected = 996 * abs(np.trapezoid(bulk.density(z), z))
+        # The square-root law is the leading order in the depth: 10 % at 0.04, an eighth of the edge.
+        assert bulk.noise_count(side, z[:1])[0] == pytest.approx(expected, rel=0.12)
+
+
+@pytest.mark.parametrize("n", [1, 30, 400, 10**7, 10**13])
+@pytest.mark.parametrize("transform", [None, np.tanh])
+def test_predictions_stay_ordered_from_one_sample_to_the_floor_of_the_remainder(n, transform):
+    target = TargetParameters(MIXED, d=30, q=2)
+    prediction = predict(target, n, transform)
+    assert prediction.bulk_edges[0] < 0 < prediction.bulk_edges[1]
+    if n <= 400:
+        assert_allclose(prediction.alignments, 0, atol=0.02)
+    else:
+        # Large n: 1 - cos^2 = c/D (2 + sum theta^2/theta_i^2) to leading order in 1/D; v^2/delta adds under 1 %.
+        coefficient = remainder_coefficient(30, 2) / (target.dim - 4)
+        squares = prediction.strengths**2
+        expected = coefficient * (2 + squares.sum() / squares)
+        assert_allclose(1 - prediction.alignments, expected, rtol=0.15)
+        assert predict(target, n, transform, remainder=False).alignments.min() > 0.99
+
+
+def test_a_steep_link_keeps_the_grid_of_weights_fine():
+    # exp(t/4) reaches 1e6 on cells of probability 1e-16; it is nearly linear where the labels are.
+    steep = TargetParameters(MIXED, d=860, q=1, link_function=lambda t: np.exp(t / 4))
+    plain = TargetParameters(MIXED, d=860, q=1)
+    alignments = [predict(target, 30_000, np.tanh).alignments for target in (steep, plain)]
+    assert_allclose(*alignments, atol=0.08)
 
 
 # Transforms, ranking ------------------------------------------------------------------------------------------------
@@ -506,6 +554,7 @@ def test_noise_edges_count_the_features_and_approach_the_bulk():
         ({"target": TargetParameters(np.ones(1), d=1, q=1)}, "d must be an integer >= 2, got 1"),
         ({"target": TargetParameters(np.ones(1), d=9, q=0)}, "q must be an integer >= 1, got 0"),
         ({"label_transform": lambda y: y.sum()}, "label_transform must map an array to finite values"),
+        ({"label_transform": np.zeros_like}, "label_transform must not be constant"),
         ({"label_transform": lambda y: np.full_like(y, np.nan)}, "label_transform must map"),
         ({"target": TargetParameters(np.ones(1), 9, 2, lambda h: h[:1])}, "link_function must map an array"),
     ],
