@@ -147,8 +147,8 @@ class Bulk:
         v, law = self.law.values, self.law
         width = np.ptp(z)
         s = 1 / (self.delta * (z + 10j * width))
-        for height in width * np.geomspace(10, 1e-6, 40):
-            for _ in range(4):  # Newton steps for psi(s) = z + i height, from the solution above it
+        for height in width * np.geomspace(10, 1e-6, 30):
+            for _ in range(3):  # Newton steps for psi(s) = z + i height, from the solution above it
                 x = 1 - v[:, None] * s
                 value, slope = v[:, None] / x, (v[:, None] / x) ** 2
                 phi, phi_slope = law.excess @ value, law.excess @ slope

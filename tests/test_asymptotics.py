@@ -263,7 +263,7 @@ def test_noise_count_inside_the_bulk_integrates_its_density(side):
     bulk = build_model(target, np.tanh, radial=False, remainder=False, normalize=False).bulk(n)
     edge = predict(target, n, np.tanh).bulk_edges[(side + 1) // 2]
     for depth in (0.02, 0.04):
-        z = np.linspace(edge - side * depth, edge + side * 0.02, 201)
+        z = np.linspace(edge - side * depth, edge + side * 0.02, 121)
         expected = 996 * abs(np.trapezoid(bulk.density(z), z))
         # The square-root law is the leading order in the depth: 10 % at 0.04, an eighth of the edge.
         assert bulk.noise_count(side, z[:1])[0] == pytest.approx(expected, rel=0.12)
