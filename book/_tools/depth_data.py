@@ -44,6 +44,8 @@ BLOCKS = [
     (["network"], [16, 24, 32], [2**9, 2**11]),
     (["kernel tangent"], [16], [2**12]),
     (["nystroem polynomial"], [16], [2**11, 2**12]),
+    (["random relu"], [32], [2**13, 2**14]),
+    (["all hermite features"], [16], [2**12]),
 ]
 FIELDS = ["learner", "d", "n", "seed", "mse", "seconds", "mebibytes"]
 
