@@ -257,6 +257,14 @@ def test_slope_of_the_level_is_its_derivative():
     assert_allclose(bulk.levels(s)[1], numerical, rtol=1e-6)
 
 
+def test_noise_count_outside_the_bulk_is_the_number_of_samples_beyond_the_pole():
+    target = TargetParameters(np.array([1.0]), d=1000, q=1)
+    bulk = build_model(target, None, radial=True, remainder=True, normalize=False).bulk(10**4)
+    s = 1 / np.array([4.0, 6.0, 9.0])
+    # v = (h^2 - 1)/sqrt(2); cells of v are 0.5 % wide there, where its tail falls by 1 % of its argument.
+    assert_allclose(bulk.tail_count(s, 1), 10**4 * chi2.sf(1 + np.sqrt(2) / s, 1), rtol=0.05)
+
+
 @pytest.mark.parametrize("side", [-1, 1])
 def test_noise_count_inside_the_bulk_integrates_its_density(side):
     target, n = TargetParameters(MIXED, d=1000, q=1), 8000
