@@ -79,6 +79,27 @@ def test_a_kernel_fit_stays_within_the_memory_that_it_promises(kind):
 
 
 @pytest.mark.parametrize(
+    ("model", "bound"),
+    [
+        (BoundedNystroem("polynomial", n_components=300), 8 * (3 * 900 * 300 + 4 * 300**2)),
+        (BoundedNystroem("rbf", n_components=300), 8 * (3 * 900 * 300 + 4 * 300**2)),
+        (RandomFeatures("relu", n_components=400), 2 * 8 * 900 * 400),
+        (RandomFeatures("quartic", n_components=400), 2 * 8 * 900 * 400),
+        (HermiteMap(), 2 * 8 * 900 * 494),
+    ],
+)
+def test_feature_maps_stay_within_the_memory_that_they_promise(model, bound):
+    X = sample(900, 8)
+    model.max_bytes = bound
+    tracemalloc.start()
+    model.fit_transform(X, X[:, 0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # 3 % for what is small beside the features: inputs, weights, the interpreter's own objects.
+    assert 0.35 * bound < peak < 1.03 * bound
+
+
+@pytest.mark.parametrize(
     ("model", "bound", "message"),
     [
         (InvariantKernelRidge(), 5 * 8 * 300**2, "nystroem"),
@@ -158,6 +179,15 @@ def test_heads_on_the_first_layer_reach_algorithm_1_and_not_more():
     }
     assert error["head polynomial"] < error["hierarchical"] + 0.05
     assert min(error.values()) > 0.5 * error["hierarchical"]
+
+
+def test_jackknife_error_of_a_nearly_constant_function_is_that_of_its_mean():
+    X, noise = sample(1000, 2), sample(1000, 1, seed=1)[:, 0]
+    energy, error = sample_energy(X, 100 + noise, 0)
+    blocks = noise.reshape(10, 100).mean(axis=1)
+    assert_allclose(energy, (100 + noise.mean()) ** 2, rtol=1e-5)
+    # E_0 is the squared mean: its error is 2 * 100 times that of the mean, up to a relative 1/100 or so.
+    assert_allclose(error, 200 * blocks.std(ddof=1) / np.sqrt(10), rtol=0.02)
 
 
 @pytest.mark.parametrize("directions", ["orthonormal", "gaussian"])
