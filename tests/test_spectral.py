@@ -4,6 +4,7 @@ import pickle
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -423,3 +424,12 @@ def test_unfitted_models_and_other_numbers_of_columns_are_refused(small):
     for fitted in (model.fit(X, y), clone(model).fit_stream([(X, y)])):
         with pytest.raises(ValueError, match="X has 5 features, but HierarchicalSpectralRegressor is expecting 6"):
             fitted.predict(X[:, :5])
+
+
+def test_a_stream_forgets_the_column_names_of_an_earlier_data_frame():
+    X, y = HierarchicalTarget(d=5, seed=0).sample(300, seed=1)
+    model = HierarchicalSpectralRegressor(2).fit(pd.DataFrame(X, columns=list("abcde")), y)
+    assert list(model.feature_names_in_) == list("abcde")
+    model.fit_stream([(X, y)])
+    assert not hasattr(model, "feature_names_in_")
+    assert np.isfinite(model.predict(X)).all()
