@@ -230,7 +230,7 @@ class RandomFeatures(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     activation : {"relu", "quartic"}, default "relu"
-        :math:`\max(t, 0)`, or :math:`t^4`.
+        :math:`\max(t, 0)`, or :math:`t^4/\sqrt{96}`, of variance 1 for standard normal t.
     n_components : int, default 1000
         Number of features.
     scale : float, default 1.0
@@ -291,7 +291,7 @@ class RandomFeatures(TransformerMixin, BaseEstimator):
         )
         T = X @ self.weights_
         T += self.biases_
-        return np.maximum(T, 0, out=T) if self.activation == "relu" else T**4
+        return np.maximum(T, 0, out=T) if self.activation == "relu" else T**4 / np.sqrt(96)
 
 
 class HermiteMap(TransformerMixin, BaseEstimator):
