@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # A chapter, and parameters that differ from its defaults.
 CASES: list[tuple[str, dict]] = [
     ("01_target", {"q": 3, "d": 20, "n_samples": 8000}),
-    ("02_spikes", {"d": 24, "gamma": 1.2, "ratios": [1, 20]}),
+    ("02_spikes", {"d": 24, "gamma": 0.0, "ratios": [1, 20]}),
     ("03_prediction", {"d": 20, "gamma": 0.8, "alphas": [1.6, 2.2], "n_seeds": 2}),
     ("04_thresholds", {"d": 20, "gamma": 0.3, "seed": 0, "n_data": 2}),
     ("05_perturbation", {"dim": 200, "gamma": 0.9, "n_seeds": 2, "operator_dim": 80}),
