@@ -10,7 +10,7 @@ not change. Where D is small, `MomentOperator.to_dense` gives the matrix itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 
@@ -22,7 +22,7 @@ from hierlib._parallel import ordered_map
 from hierlib.hermite import TILE, HermiteFeatures
 from hierlib.target import InputBatch, VirtualSample
 
-__all__ = ["MomentOperator", "collect_labels", "map_batches"]
+__all__ = ["MomentOperator", "collect_labels", "label_weights", "map_batches"]
 
 # Rows of an array a task: several tiles, yet small enough that a sample of some thousands keeps two cores busy.
 ARRAY_BATCH = 2048
@@ -136,6 +136,7 @@ class MomentOperator(LinearOperator):
             msg = f"dim must be <= {MAX_DENSE_DIM} to form the matrix, got {dim} ({dim**2 * 8 / 2**30:.0f} GiB)."
             raise ValueError(msg)
         form = partial(_dense_sum, self.features, self._prepare)
+        # One worker: each would hold sums as large as the matrix.
         total = np.zeros(self.shape)
         for part in map_batches(form, self.data, self.weights, whole=self._whole, n_jobs=1):
             total += part
@@ -194,6 +195,48 @@ def collect_labels(data: Data, *, n_jobs: int = -1) -> tuple[int, np.ndarray]:
             X = check_array("X", X, shape=(None, n_inputs))
             labels.append(check_array("y", y, shape=(len(X),)).astype(float))
     return n_inputs, np.concatenate(labels)
+
+
+def label_weights(y: np.ndarray, label_transform: str | Callable | None = None) -> np.ndarray:
+    """Centre labels, or a function of the standardised labels, into weights of the moment matrix.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Labels.
+    label_transform : {"tanh"} or callable, optional
+        Applied to the labels at mean 0 and variance 1; by default the labels are centred and nothing else.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        Weights of mean 0.
+
+    Raises
+    ------
+    ValueError
+        If `label_transform` is an unknown name, or does not return as many finite numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.moment import label_weights
+    >>> label_weights(np.array([0.0, 0.0, 6.0]), "tanh").round(3)
+    array([-0.499, -0.499,  0.998])
+    """
+    centred = y - y.mean()
+    if label_transform is None:
+        return centred
+    if callable(label_transform):
+        transform = label_transform
+    else:
+        check_choice("label_transform", label_transform, ("tanh",))
+        transform = np.tanh
+    weights = np.asarray(transform(centred / (centred.std() or 1.0)), dtype=float)
+    if weights.shape != y.shape or not np.isfinite(weights).all():
+        msg = f"label_transform must map {len(y)} labels to as many finite numbers, got shape {weights.shape}."
+        raise ValueError(msg)
+    return weights - weights.mean()
 
 
 def map_batches(function, data: Data, weights: np.ndarray, *, whole: bool = False, n_jobs: int = -1) -> Iterator:

@@ -19,11 +19,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hierlib._checks import check_choice, check_integer, check_real
+from hierlib._checks import check_integer, check_real
 from hierlib._parallel import ordered_map
 from hierlib.hermite import HermiteFeatures
 from hierlib.krylov import BLOCK, largest_modulus
-from hierlib.moment import ARRAY_BATCH, Data, MomentOperator, collect_labels, map_batches
+from hierlib.moment import ARRAY_BATCH, Data, MomentOperator, collect_labels, label_weights, map_batches
 
 __all__ = ["HierarchicalSpectralRegressor"]
 
@@ -221,7 +221,11 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
             raise ValueError(msg)
 
         operator = MomentOperator(
-            data, self._moment_weights(y[:n_lower]), degree=self.degree, normalize=self.normalize, n_jobs=self.n_jobs
+            data,
+            label_weights(y[:n_lower], self.label_transform),
+            degree=self.degree,
+            normalize=self.normalize,
+            n_jobs=self.n_jobs,
         )
         pairs = largest_modulus(
             operator,
@@ -237,21 +241,6 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         self.components_ = rows * np.sign(rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)])[:, None]
         self._fit_upper_layers(features, data, y, n_lower if n_upper else 0)
         return self
-
-    def _moment_weights(self, y: np.ndarray) -> np.ndarray:
-        centred = y - y.mean()
-        if self.label_transform is None:
-            return centred
-        if callable(self.label_transform):
-            transform = self.label_transform
-        else:
-            check_choice("label_transform", self.label_transform, ("tanh",))
-            transform = np.tanh
-        weights = np.asarray(transform(centred / (centred.std() or 1.0)), dtype=float)
-        if weights.shape != y.shape or not np.isfinite(weights).all():
-            msg = f"label_transform must map {len(y)} labels to as many finite numbers, got shape {weights.shape}."
-            raise ValueError(msg)
-        return weights - weights.mean()
 
     def _fit_upper_layers(self, features: HermiteFeatures, data: Data, y: np.ndarray, start: int) -> None:
         """Fit layers two and three on the samples from `start` on."""
