@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench depth-data clean
+.PHONY: help environment book refresh test lint bench depth-data paper-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make depth-data  recompute the stored results of chapter 08"
+	@echo "make paper-data  recompute the stored results at the paper's sizes"
 	@echo "make clean    remove what was built (the environment stays)"
 
 environment: $(ENVIRONMENT)
@@ -54,6 +55,10 @@ bench: $(ENVIRONMENT)
 # The stored comparison of chapter 08, a point at a time: twelve minutes of processor time, and it can be interrupted.
 depth-data: $(ENVIRONMENT)
 	python book/_tools/depth_data.py
+
+# Figures 2 to 5 at the paper's own sizes: some hours on two cores, and it can be interrupted.
+paper-data: $(ENVIRONMENT)
+	python book/_tools/paper_data.py
 
 clean:
 	rm -rf _build

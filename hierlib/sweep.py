@@ -109,6 +109,7 @@ def learning_point(
     seed: int,
     q: int = 2,
     eps: float = 0.5,
+    n_features: int | None = None,
     gamma: float = 0.4,
     link: str = "identity",
     model: str = "hermite",
@@ -121,7 +122,7 @@ def learning_point(
 
     Parameters
     ----------
-    d, q, eps, gamma, link
+    d, q, eps, n_features, gamma, link
         The target (see `HierarchicalTarget`).
     alpha : float
         Logarithmic sample size: the estimator sees n = round(d**alpha) samples.
@@ -149,7 +150,7 @@ def learning_point(
     """
     check_choice("model", model, ("hermite", "gaussian"))
     n = round(check_integer("d", d, low=1) ** check_real("alpha", alpha, low=0))
-    target = HierarchicalTarget(d=d, q=q, eps=eps, gamma=gamma, link=link, seed=seed)
+    target = HierarchicalTarget(d=d, q=q, eps=eps, n_features=n_features, gamma=gamma, link=link, seed=seed)
     if model == "gaussian":
         target = target.gaussian_equivalent()
     estimator = HierarchicalSpectralRegressor(

@@ -5,20 +5,11 @@ Finished points are kept in _build/depth: a killed run goes on where it stopped.
 
 from __future__ import annotations
 
-import csv
-import io
-import platform
-from pathlib import Path
+import stored_table
 
-import numpy as np
-import scipy
-import sklearn
-
-import hierlib
 from hierlib.baselines import compare_point
 from hierlib.sweep import run
 
-ROOT = Path(__file__).resolve().parents[2]
 SEEDS = [1, 2, 3, 4, 5]
 KERNELS = ["kernel rbf", "kernel polynomial", "kernel tangent"]
 RANDOM = ["random relu", "random quartic"]
@@ -55,7 +46,7 @@ def main() -> None:
     rows: list[list] = []
     for learners, dimensions, sizes in BLOCKS:
         grid = {"learner": learners, "d": dimensions, "n": sizes}
-        result = run(compare_point, grid, seeds=SEEDS, directory=ROOT / "_build" / "depth")
+        result = run(compare_point, grid, seeds=SEEDS, directory=stored_table.ROOT / "_build" / "depth")
         for (learner, d, n, seed), part in result.stack(row=["learner", "d", "n", "seed"]).groupby("row"):
             rows.append([learner, d, n, seed, *(f"{float(part[name].squeeze()):.4g}" for name in FIELDS[4:])])
         write(rows)
@@ -63,30 +54,17 @@ def main() -> None:
 
 def write(rows: list[list]) -> None:
     """Write the table under its provenance."""
-    text = io.StringIO()
-    seconds = sum(float(row[5]) for row in rows)
-    text.write(
-        "# command: OMP_NUM_THREADS=1 python book/_tools/depth_data.py\n"
-        f"# versions: hierlib {hierlib.__version__}, numpy {np.__version__}, scipy {scipy.__version__}, "
-        f"scikit-learn {sklearn.__version__}, Python {platform.python_version()}\n"
-        f"# seeds: {SEEDS} (targets; compare_point derives those of the samples)\n"
-        f"# processor time of the fits: {seconds:.0f} s, one thread\n"
-        f"# machine: {platform.machine()} {platform.system()}, {processor()}\n"
-        "# seconds: processor time of tuning and fit; mebibytes: peak beyond the data; mse: test error / Var y\n"
+    stored_table.write(
+        "depth",
+        FIELDS,
+        rows,
+        command="OMP_NUM_THREADS=1 python book/_tools/depth_data.py",
+        notes=[
+            f"seeds: {SEEDS} (targets; compare_point derives those of the samples)",
+            f"processor time of the fits: {sum(float(row[5]) for row in rows):.0f} s, one thread",
+            "seconds: processor time of tuning and fit; mebibytes: peak beyond the data; mse: test error / Var y",
+        ],
     )
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(FIELDS)
-    table.writerows(rows)
-    path = ROOT / "book" / "data" / "depth.csv"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text.getvalue())
-
-
-def processor() -> str:
-    """Model of the processor, as far as the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

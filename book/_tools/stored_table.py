@@ -1,0 +1,41 @@
+"""Write a table of stored results under its provenance, as comment lines that ``pandas.read_csv(comment="#")`` skips."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+from pathlib import Path
+
+import numpy as np
+import scipy
+import sklearn
+
+import hierlib
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write(name: str, fields: list[str], rows: list[list], *, command: str, notes: list[str]) -> None:
+    """Write ``book/data/<name>.csv`` with the command, the versions, the machine and further notes above it."""
+    text = io.StringIO()
+    text.write(
+        f"# command: {command}\n"
+        f"# versions: hierlib {hierlib.__version__}, numpy {np.__version__}, scipy {scipy.__version__}, "
+        f"scikit-learn {sklearn.__version__}, Python {platform.python_version()}\n"
+        f"# machine: {platform.machine()} {platform.system()}, {processor()}\n"
+    )
+    text.writelines(f"# {note}\n" for note in notes)
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(fields)
+    table.writerows(rows)
+    path = ROOT / "book" / "data" / f"{name}.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.getvalue())
+
+
+def processor() -> str:
+    """Model of the processor, as far as the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
