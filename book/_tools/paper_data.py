@@ -1,7 +1,7 @@
-"""Recompute book/data/paper.csv: Figures 2 to 5 of the paper at its own parameters, as far as two cores go in an evening.
+"""Recompute book/data/paper.csv: Figures 2 to 5 of the paper at its own parameters, as far as two cores go.
 
-A point is one fit at one sample size. Finished points are kept in _build/paper: a killed run goes on where it stopped, and
-the table is written again after every block with all the points that there are.
+A point is one fit at one sample size. Finished points are kept in _build/paper: a killed run goes on where it stopped,
+and the table is written again after every block with all the points that there are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write a table of stored results under its provenance, as comment lines that ``pandas.read_csv(comment="#")`` skips."""
+"""Write tables of stored results under their provenance: comments that ``pandas.read_csv(comment="#")`` skips."""
 
 from __future__ import annotations
 
