@@ -19,24 +19,20 @@ from hierlib._weight_law import Function, LabelGrid, WeightLaw, label_grid, weig
 
 _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
 _SCAN = 100  # points on which an edge is bracketed
+_COLUMNS = 16  # values of s evaluated together
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
 
 
-def resolvent_kernel(x: np.ndarray) -> np.ndarray:
-    r"""Evaluate the principal value of 1/x, smoothed over :math:`|x|\lesssim 0.03`.
+def resolvent_kernels(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Evaluate the principal value of 1/x, smoothed over :math:`|x|\lesssim 0.03`, and minus its derivative.
 
     The few samples that sit at the pole :math:`vs=1` are outliers of the bulk on their own (an O(1/n) effect on
     everything else); the odd kernel :math:`x^3/(x^4+w^4)` removes them and departs from 1/x by :math:`(w/x)^4`.
     """
     square = x * x
-    return x * square / (square * square + _WINDOW**4)
-
-
-def resolvent_kernel_slope(x: np.ndarray) -> np.ndarray:
-    r"""Evaluate minus the derivative of `resolvent_kernel`: :math:`1/x^2` away from the pole."""
-    square = x * x
-    quartic = square * square + _WINDOW**4
-    return square / quartic * (1 - 4 * _WINDOW**4 / quartic)
+    inverse = 1 / (square * square + _WINDOW**4)
+    slope = square * inverse
+    return x * slope, slope * (1 - 4 * _WINDOW**4 * inverse)
 
 
 class Bulk:
@@ -72,10 +68,12 @@ class Bulk:
 
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
-        v = self.law.values
-        x = 1 - v[:, None] * s
-        value, slope = v[:, None] * resolvent_kernel(x), v[:, None] ** 2 * resolvent_kernel_slope(x)
-        return self.law.masses @ value, self.law.masses @ slope, self.law.excess @ value, self.law.excess @ slope
+        v, laws = self.law.values[:, None], self.law.stacked
+        # A few columns at a time stay in the processor's cache.
+        parts = [resolvent_kernels(1 - v * s[k : k + _COLUMNS]) for k in range(0, max(1, len(s)), _COLUMNS)]
+        value = np.hstack([laws @ (v * kernel) for kernel, _ in parts])
+        slope = np.hstack([laws @ (v**2 * kernel_slope) for _, kernel_slope in parts])
+        return value[0], slope[0], value[1:], slope[1:]
 
     def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return psi and psi' at the entries of `s`; psi' is negative outside the bulk."""
@@ -199,7 +197,8 @@ class Bulk:
         # The remainder couples A_i three times as strongly to its own feature as a generic direction is.
         coupling = 2 * self.remainder * self.delta * (own**2 + 2 * s * own * own_slope)
         response = own_slope + coupling + a_slope + shift_slope
-        alignment = psi_slope / (psi_slope - response)
+        # Where most of the weight of a feature sits at the smoothed pole, the slopes lose their sign.
+        alignment = np.clip(psi_slope / (psi_slope - response), 0.0, 1.0)
         return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)
 
 

@@ -163,7 +163,8 @@ def predict(
     Notes
     -----
     Deterministic. Numerical error of eigenvalues and alignments below 1e-3 (quadrature grids), of the two errors
-    about 0.005 (2**13 Sobol points). Asymptotic error: O(D^(-2/3)) close to a threshold, where fluctuations of the
+    below 0.005 (2**12 to 2**14 Sobol points), but 0.03 where the link is steep (the quadratic one), so that rare
+    labels make up the variance. Asymptotic error: O(D^(-2/3)) close to a threshold, where fluctuations of the
     edge decide; higher powers of 1/d, visible below d = 60 for q = 2.
 
     Where v has unbounded support (unbounded labels, or the radius), single samples make outliers of their own. They

@@ -373,7 +373,7 @@ def test_errors_of_the_identity_link_match_their_closed_forms():
     prediction = predict(TargetParameters(power_law(7, 0.4), d=1830, q=1), 60_000)
     weights = power_law(7, 0.4) * prediction.alignments
     eigenvalues = np.nansum(prediction.eigenvalues, axis=1)
-    # All seven are kept with certainty but the last; 2**13 Sobol points give 0.005.
+    # All seven are kept with certainty but the last; 2**14 Sobol points give 0.005.
     assert prediction.retention.sum(axis=1).min() > 0.95
     assert prediction.mse_holdout == pytest.approx(1 - np.sum(weights**2), abs=0.01)
     expected = 1 - (eigenvalues @ weights) ** 2 / np.sum(eigenvalues**2)
