@@ -69,10 +69,13 @@ class Bulk:
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
         v, laws = self.law.values[:, None], self.law.stacked
+        value, slope = np.empty((2, len(v), len(s)))
         # A few columns at a time stay in the processor's cache.
-        parts = [resolvent_kernels(1 - v * s[k : k + _COLUMNS]) for k in range(0, max(1, len(s)), _COLUMNS)]
-        value = np.hstack([laws @ (v * kernel) for kernel, _ in parts])
-        slope = np.hstack([laws @ (v**2 * kernel_slope) for _, kernel_slope in parts])
+        for start in range(0, len(s), _COLUMNS):
+            columns = slice(start, start + _COLUMNS)
+            kernel, kernel_slope = resolvent_kernels(1 - v * s[columns])
+            value[:, columns], slope[:, columns] = v * kernel, v**2 * kernel_slope
+        value, slope = laws @ value, laws @ slope
         return value[0], slope[0], value[1:], slope[1:]
 
     def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
