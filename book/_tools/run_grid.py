@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,13 +184,17 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     return 1 if failures else 0
 
 
+@contextmanager
 def backend(address: str | None):
     """Context in which joblib sends its calls to processes of this machine, or to a Dask cluster."""
     if address is None:
-        return parallel_config(backend="loky")
+        with parallel_config(backend="loky"):
+            yield
+        return
     from distributed import Client  # slow to import, and rarely asked for
 
-    return parallel_config(backend="dask", client=Client(address))
+    with Client(address) as client, parallel_config(backend="dask", client=client):
+        yield
 
 
 if __name__ == "__main__":
