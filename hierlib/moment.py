@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
@@ -21,7 +21,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from hierlib._checks import check_array, check_choice, check_integer
 from hierlib._kernels import ACCELERATOR_ROWS, GroupedKernel, QuadraticKernel, tile_width, to_numpy
-from hierlib._parallel import ordered_map
+from hierlib._parallel import ordered_map, progress
 from hierlib.hermite import HermiteFeatures
 from hierlib.target import InputBatch, VirtualSample
 
@@ -31,6 +31,8 @@ __all__ = ["MomentOperator", "collect_labels", "label_weights", "map_batches"]
 ARRAY_BATCH = 2048
 # Arrays are kept as tiles from the first product on, in the precision of the products, if these take less: 2 GiB.
 MAX_KEPT_BYTES = 2**31
+# Tasks of a pass over a virtual sample, at most: each sends a block of columns to a worker and sums back.
+MAX_SHARDS = 1024
 # Samples of an array of another library that are multiplied at once.
 ACCELERATOR_TILE = 8192
 # A dense matrix above this dimension takes more than 3 GiB.
@@ -185,16 +187,21 @@ class MomentOperator(LinearOperator):
         return kernel.unpack(sums)
 
     def _map_tiles(self, function: Callable, n_jobs: int) -> Iterator:
-        """Apply a function of the tiles of a batch, pairs (inputs, weights), to all batches in order."""
+        """Apply a function of the tiles of a shard, pairs (inputs, weights), to all shards in order."""
         prepare = partial(_tiles, self.normalize, self.product_dtype)
         numbers = len(self.weights) * self.features.n_inputs
-        if not isinstance(self.data, tuple) or numbers * self.product_dtype.itemsize > MAX_KEPT_BYTES:
-            function = partial(_on_tiles, function, prepare)
-            return map_batches(function, self.data, self.weights, whole=self._whole, n_jobs=n_jobs)
-        if self._kept_tiles is None:
-            self._kept_tiles = list(map_batches(prepare, self.data, self.weights, whole=self._whole, n_jobs=n_jobs))
-        tiles = ((batch,) for batch in self._kept_tiles)
-        return ordered_map(function, tiles, n_jobs=1 if len(self._kept_tiles) == 1 else n_jobs)
+        if isinstance(self.data, tuple) and numbers * self.product_dtype.itemsize <= MAX_KEPT_BYTES:
+            if self._kept_tiles is None:
+                self._kept_tiles = list(map_batches(prepare, self.data, self.weights, whole=self._whole, n_jobs=n_jobs))
+            tiles = ((batch,) for batch in self._kept_tiles)
+            return ordered_map(function, tiles, n_jobs=1 if len(self._kept_tiles) == 1 else n_jobs)
+        # Recipes are small, so that many make a task; their number does not depend on that of the workers.
+        total = len(self.data) if isinstance(self.data, VirtualSample) else None
+        size = -(-total // MAX_SHARDS) if total else 1
+        batches = _paired(self.data, self.weights, self._whole)
+        shards = iter(lambda: list(islice(batches, size)), [])
+        sums = ordered_map(_on_shard, ((function, prepare, shard) for shard in shards), n_jobs=n_jobs)
+        return iter(progress(sums, total=total and -(-total // size), name="pass"))
 
     def _adjoint(self) -> MomentOperator:
         return self
@@ -224,7 +231,8 @@ def collect_labels(data: Data, *, n_jobs: int = -1) -> tuple[int, np.ndarray]:
     """
     n_inputs = _n_inputs(data)
     if isinstance(data, VirtualSample):
-        labels = [check_array("y", y, shape=(None,)).astype(float) for _, y in data.batches(n_jobs=n_jobs)]
+        batches = progress(data.batches(n_jobs=n_jobs), total=len(data), name="labels")
+        labels = [check_array("y", y, shape=(None,)).astype(float) for _, y in batches]
     else:
         labels = []
         for X, y in _batches(data):
@@ -304,12 +312,17 @@ def map_batches(function, data: Data, weights: np.ndarray, *, whole: bool = Fals
     if isinstance(data, tuple) and len(weights) <= ARRAY_BATCH:
         n_jobs = 1
     inputs = _paired(data, weights, whole)
-    yield from ordered_map(_call, ((function, batch, part) for batch, part in inputs), n_jobs=n_jobs)
+    results = ordered_map(_call, ((function, batch, part) for batch, part in inputs), n_jobs=n_jobs)
+    yield from progress(results, total=len(data) if isinstance(data, VirtualSample) else None, name="batches")
 
 
 def _call(function, batch: np.ndarray | InputBatch, weights: np.ndarray):
     X = batch.draw() if isinstance(batch, InputBatch) else batch
     return function(X[: len(weights)], weights)
+
+
+def _on_shard(function: Callable, prepare: Callable, shard: list):
+    return function(chain.from_iterable(_call(prepare, batch, weights) for batch, weights in shard))
 
 
 def _paired(data: Data, weights: np.ndarray, whole: bool) -> Iterator[tuple[np.ndarray | InputBatch, np.ndarray]]:
@@ -344,7 +357,9 @@ def _batches(data: Data) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         msg = f"y must have as many entries as X has rows, got {y.shape[0]} and {n}."
         raise ValueError(msg)
     for start in range(0, n, ARRAY_BATCH):
-        yield to_numpy(X[start : start + ARRAY_BATCH, ...]), to_numpy(y[start : start + ARRAY_BATCH, ...])
+        # Not beyond the end: the array API leaves that undefined.
+        stop = min(n, start + ARRAY_BATCH)
+        yield to_numpy(X[start:stop, ...]), to_numpy(y[start:stop, ...])
 
 
 def _n_inputs(data: Data) -> int:
@@ -376,18 +391,14 @@ def _normalized(tile):
     return tile * (tile.shape[0] ** 0.5 / xp.where(norms > 0, norms, xp.ones_like(norms)))
 
 
-def _on_tiles(function: Callable, prepare: Callable, X: np.ndarray, weights: np.ndarray):
-    return function(prepare(X, weights))
-
-
-def _packed_sums(kernel: QuadraticKernel | GroupedKernel, packed: list, tiles: list) -> list:
+def _packed_sums(kernel: QuadraticKernel | GroupedKernel, packed: list, tiles: Iterable) -> list:
     sums = kernel.zero_sums()
     for tile, weights in tiles:
         kernel.add_product(sums, packed, tile, weights)
     return sums
 
 
-def _dense_sum(features: HermiteFeatures, tiles: list) -> np.ndarray:
+def _dense_sum(features: HermiteFeatures, tiles: Iterable) -> np.ndarray:
     total = np.zeros((features.dim, features.dim))
     for tile, weights in tiles:
         values = features.transform(tile.T)
