@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench run-times archive depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench run-times archive depth-data paper-data validation-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
+	@echo "make validation-data  recompute the simulations that the predictions are tested against"
 	@echo "make clean    remove what was built (the environment stays)"
 
 environment: $(ENVIRONMENT)
@@ -68,6 +69,10 @@ depth-data: $(ENVIRONMENT)
 # Figures 2 to 5 at the paper's own sizes: some hours on two cores, and it can be interrupted.
 paper-data: $(ENVIRONMENT)
 	python book/_tools/paper_data.py
+
+# The simulations of the chapter that tests the predictions: half an hour of one core, and it can be interrupted.
+validation-data: $(ENVIRONMENT)
+	python book/_tools/validation_data.py
 
 clean:
 	rm -rf _build
