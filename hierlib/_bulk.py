@@ -41,7 +41,7 @@ class Bulk:
     With `s` the (n-scaled) Stieltjes transform, :math:`a(s)=E[v/(1-vs)]` and
     :math:`\varphi_i(s)=E[(\tilde h_i^2-1)v/(1-vs)]`, an eigenvalue outside the bulk sits at
 
-    .. math:: \psi(s) = \frac{1}{\delta s} + a(s) + \delta s\,\kappa(s) + (\delta s)^2\kappa_3(s), \qquad
+    .. math:: \psi(s) = \frac{1}{\delta s} + a(s) + \frac{\delta s\,\kappa^2}{\kappa-\delta s\,\kappa_3}, \qquad
               \kappa(s) = \frac{c}{D}\sum_j\varphi_j(s)^2, \quad \kappa_3(s) = \frac{c_3}{D}\sum_j\varphi_j(s)^3,
 
     and feature `i` has one where :math:`1/(\delta s)=\varphi_i(s)+2(c/D)\,\delta s\,\varphi_i(s)^2`. Positive `s` is
@@ -86,13 +86,17 @@ class Bulk:
         return 1 / (self.delta * s) + a + shift, a_slope + shift_slope - 1 / (self.delta * s**2)
 
     def shift(self, s: np.ndarray, phi: np.ndarray, phi_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Level shift by the population remainder, the terms with kappa and kappa_3, and its derivative."""
+        """Level shift by the population remainder, and its derivative."""
         resolvent = self.delta * s
         kappa, kappa_3 = self.remainder * np.sum(phi**2, axis=0), self.skewness * np.sum(phi**3, axis=0)
         kappa_slope = 2 * self.remainder * np.sum(phi * phi_slope, axis=0)
         kappa_3_slope = 3 * self.skewness * np.sum(phi**2 * phi_slope, axis=0)
-        slope = self.delta * (kappa + 2 * resolvent * kappa_3) + resolvent * (kappa_slope + resolvent * kappa_3_slope)
-        return resolvent * (kappa + resolvent * kappa_3), slope
+        # kappa^2 g/(kappa - g kappa_3) with g = delta s: a quotient, for which 0/0 at s = 0 means 0.
+        top, below = resolvent * kappa**2, kappa - resolvent * kappa_3
+        top_slope = self.delta * kappa**2 + 2 * resolvent * kappa * kappa_slope
+        below_slope = kappa_slope - self.delta * kappa_3 - resolvent * kappa_3_slope
+        below = np.where(below == 0, 1.0, below)
+        return top / below, (top_slope - top / below * below_slope) / below
 
     def tail_count(self, s: np.ndarray, side: int) -> np.ndarray:
         """Count the samples beyond the pole, n P(v s > 1): each makes a noise eigenvalue farther out than psi(s)."""

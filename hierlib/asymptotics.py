@@ -123,12 +123,13 @@ def predict(
     r"""Predict the spectrum of the moment matrix, the alignments and the test errors at n samples.
 
     .. math::
-        \psi(s) = \frac{1}{\delta s} + E\Bigl[\frac{v}{1-vs}\Bigr] + \delta s\,\kappa + (\delta s)^2\kappa_3, \qquad
+        \psi(s) = \frac{1}{\delta s} + E\Bigl[\frac{v}{1-vs}\Bigr] + \sigma(s), \qquad
         \frac{1}{\delta s} = \varphi_i(s) + \tfrac{2c}{D}\,\delta s\,\varphi_i(s)^2, \qquad
         \cos^2\theta_i = \frac{|\psi'(s)|}{|\psi'(s)| + \chi_i(s)},
 
-    with :math:`\kappa=\tfrac cD\sum_j\varphi_j^2`, :math:`\kappa_3=\tfrac{c_3}D\sum_j\varphi_j^3`; :math:`\chi_i` is
-    the slope of :math:`E[\tilde h_i^2v/(1-vs)]+\delta s\,(\kappa+\tfrac{2c}{D}\varphi_i^2)+(\delta s)^2\kappa_3`.
+    with :math:`\sigma=\delta s\,\kappa^2/(\kappa-\delta s\,\kappa_3)`, :math:`\kappa=\tfrac cD\sum_j\varphi_j^2` and
+    :math:`\kappa_3=\tfrac{c_3}D\sum_j\varphi_j^3`; :math:`\chi_i` is the slope of
+    :math:`E[\tilde h_i^2v/(1-vs)]+\sigma+\tfrac{2c}{D}\,\delta s\,\varphi_i^2`.
 
     Parameters
     ----------

@@ -187,8 +187,8 @@ def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree)
     def parts(s):
         kernel = v / (1 - v * s)
         phi = law.reweighted @ kernel - masses @ kernel
-        level = 1 / (ratio * s) + masses @ kernel + ratio * s * coefficient * np.sum(phi**2)
-        return level + (ratio * s) ** 2 * third * np.sum(phi**3), phi
+        kappa, kappa_3, g = coefficient * np.sum(phi**2), third * np.sum(phi**3), ratio * s
+        return 1 / g + masses @ kernel + g * kappa / (1 - g * kappa_3 / kappa), phi
 
     for i, side in enumerate((1, -1, 1, -1)):
 
@@ -324,11 +324,12 @@ def test_predictions_stay_ordered_from_one_sample_to_the_floor_of_the_remainder(
     if n <= 400:
         assert_allclose(prediction.alignments, 0, atol=0.02)
     else:
-        # Large n: 1 - cos^2 = c/D (2 + sum theta^2/theta_i^2) to leading order in 1/D; v^2/delta adds under 1 %.
+        # Large n: 1 - cos^2 = c/D (2 + sum theta^2/theta_i^2) to leading order in 1/D; v^2/delta adds under 1 %, the
+        # third moment of the remainder up to a fifth on either side.
         coefficient = remainder_coefficient(30, 2) / (target.dim - 4)
         squares = prediction.strengths**2
         expected = coefficient * (2 + squares.sum() / squares)
-        assert_allclose(1 - prediction.alignments, expected, rtol=0.15)
+        assert_allclose(1 - prediction.alignments, expected, rtol=0.25)
         assert predict(target, n, transform, remainder=False).alignments.min() > 0.99
 
 
