@@ -199,7 +199,8 @@ class Bulk:
         # The remainder couples A_i three times as strongly to its own feature as a generic direction is.
         coupling = 2 * self.remainder * self.delta * (own**2 + 2 * s * own * own_slope)
         response = own_slope + coupling + a_slope + shift_slope
-        alignment = psi_slope / (psi_slope - response)
+        # Where most of the weight of a feature sits at the smoothed pole, the slopes lose their sign.
+        alignment = np.clip(psi_slope / (psi_slope - response), 0.0, 1.0)
         return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)
 
 
