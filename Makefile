@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench mutate depth-data paper-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
+	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
 	@echo "make clean    remove what was built (the environment stays)"
@@ -51,6 +52,10 @@ lint: $(ENVIRONMENT)
 
 bench: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py
+
+# Tests of the tests: about ten minutes on two idle cores.
+mutate: $(ENVIRONMENT)
+	python benchmarks/mutate.py
 
 # The stored comparison of chapter 08, a point at a time: twelve minutes of processor time, and it can be interrupted.
 depth-data: $(ENVIRONMENT)
