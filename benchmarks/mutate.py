@@ -145,6 +145,13 @@ def constants(module: str) -> list[Constant]:
     return finder.found
 
 
+def run_checks(module: str, option: str, plugins: list[object] | None = None) -> int:
+    """Run a module's tests and doctests in this process, without output."""
+    arguments = [option, "-p", "no:cacheprovider", "--rootdir", str(ROOT), TESTS[module], f"hierlib/{module}.py"]
+    with open(os.devnull, "w") as silent, contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+        return pytest.main(arguments, plugins=plugins)
+
+
 def first_failure(constant: Constant | None, factor: float, module: str) -> str:
     """Run a module's tests and doctests with one constant changed; name the first that fails, or nothing."""
     namespace = vars(importlib.import_module(f"hierlib.{module}"))
@@ -154,11 +161,7 @@ def first_failure(constant: Constant | None, factor: float, module: str) -> str:
         except Exception as error:  # a module that does not even load is noticed by whoever imports it
             return f"import: {error!r}"
     watch = FirstFailure(constant.function if constant else "")
-    with open(os.devnull, "w") as silent, contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
-        status = pytest.main(
-            ["-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), TESTS[module], f"hierlib/{module}.py"],
-            plugins=[watch],
-        )
+    status = run_checks(module, "-x", plugins=[watch])
     return watch.name or ("" if status == 0 else f"pytest status {status}")
 
 
@@ -175,7 +178,7 @@ def main() -> None:
     os.chdir(ROOT)
     modules = options.module or list(TESTS)
     for module in modules:
-        importlib.import_module(f"hierlib.{module}")  # once, before the forks
+        run_checks(module, "--collect-only")  # imports once, before the forks, all that the tests need
     tasks: list[tuple[Constant | None, float, str]] = [(None, 1.0, module) for module in modules]
     tasks += [(c, factor, module) for module in modules for c in constants(module) for factor in FACTORS]
     caught = harmless = 0
