@@ -221,6 +221,11 @@ def test_exponent_takes_the_values_of_the_paper(gamma, exponent):
     assert_allclose(theory.mse_exponent(gamma), exponent, rtol=ROUNDING)
 
 
+def test_assumption_admits_any_link_up_to_one_half():
+    size = {"dim": 9, "n_features": 2, "gamma": 0.499}
+    assert theory.recovery_threshold(2, link="tanh", **size) == theory.recovery_threshold(2, **size)
+
+
 def test_alignment_error_is_the_threshold_over_the_sample_size():
     k, n = np.arange(1, 8), 1e5
     assert_allclose(theory.alignment_error(k, n, **SMALL), theory.recovery_threshold(k, **SMALL) / n, rtol=ROUNDING)
