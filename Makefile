@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench run-times archive depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench mutate run-times archive depth-data paper-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
+	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
 	@echo "make run-times  measure how long the chapters take, for the page of parameters"
 	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
 	@echo "make depth-data  recompute the stored results of chapter 08"
@@ -53,6 +54,10 @@ lint: $(ENVIRONMENT)
 
 bench: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py
+
+# Tests of the tests: about ten minutes on two idle cores.
+mutate: $(ENVIRONMENT)
+	python benchmarks/mutate.py
 
 # Processor time of every chapter at its defaults, one after the other.
 run-times: $(ENVIRONMENT)

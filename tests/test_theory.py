@@ -30,6 +30,18 @@ def test_normalization_tends_to_its_rate_at_the_stated_speed(gamma, rate):
         assert_allclose(error[0] / error[1], 100**rate, rtol=0.15)
 
 
+@pytest.mark.parametrize("gamma", [0.2, 0.46, 0.49])
+def test_delocalised_normalization_leaves_a_constant_and_half_of_the_last_term(gamma):
+    # Euler-Maclaurin: sum_{i <= d1} i^-2g = d1^(1 - 2g)/(1 - 2g) + zeta(2g) + d1^-2g/2 - g d1^(-2g - 1)/6 + ...
+    n_features = np.array([100, 1000])
+    exact, rate = (
+        np.array([f(d1, gamma) ** -2 for d1 in n_features]) for f in (theory.normalization, theory.normalization_rate)
+    )
+    rest = exact - rate - n_features ** (-2 * gamma) / 2
+    # Left over: gamma d1^(-2 gamma - 1)/6, and the rounding of sums and powers of order 100.
+    assert_allclose(rest[0], rest[1], atol=gamma * 100.0 ** (-2 * gamma - 1) / 6 + 1e-11)
+
+
 def test_known_zeta_values_fix_the_localised_normalization():
     assert_allclose(theory.normalization_rate(10, 1.0) ** -2, np.pi**2 / 6, rtol=ROUNDING)
     assert_allclose(theory.normalization_rate(10, 2.0) ** -2, np.pi**4 / 90, rtol=ROUNDING)
@@ -268,6 +280,11 @@ def test_local_exponent_tends_to_the_theorem(gamma):
 @pytest.mark.parametrize(("gamma", "exponent"), [(0.25, 1.0), (0.4, 0.25), (0.6, -1 / 6), (1.0, -0.5), (2.0, -0.75)])
 def test_exponent_takes_the_values_of_the_paper(gamma, exponent):
     assert_allclose(theory.mse_exponent(gamma), exponent, rtol=ROUNDING)
+
+
+def test_assumption_admits_any_link_up_to_one_half():
+    size = {"dim": 9, "n_features": 2, "gamma": 0.499}
+    assert theory.recovery_threshold(2, link="tanh", **size) == theory.recovery_threshold(2, **size)
 
 
 def test_alignment_error_is_the_threshold_over_the_sample_size():
