@@ -153,8 +153,12 @@ class SampleBulk:
         quantile = 0.186054 * gammaincinv(46.446, 0.5 + 0.5 * level) - 9.84801
         bulk, ends = self._build(_END_VARIANCE), []
         for side, extreme in ((-1, self._weights.min()), (1, self._weights.max())):
-            s = side * min(abs(bulk.edges[side]), 1 / abs(extreme))
-            ends.append(bulk.levels(np.array([s]))[0][0] + side * quantile * bulk.edge_scale(side))
+            edge = bulk.edges[side]
+            s = side * min(abs(edge), 1 / abs(extreme))
+            slopes = bulk.levels(edge * np.array([0.999, 1.0]))[1]
+            # The edge fluctuates by (psi''/2)^(1/3) n^(-2/3).
+            scale = np.cbrt(abs(slopes[1] - slopes[0]) / (0.002 * abs(edge))) * self.n_samples ** (-2 / 3)
+            ends.append(bulk.levels(np.array([s]))[0][0] + side * quantile * scale)
         return np.array(ends)
 
     def resolvent(self, eigenvalues: np.ndarray) -> np.ndarray:
