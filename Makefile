@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench depth-data paper-data visible-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
+	@echo "make visible-data  recompute the stored results of chapter 10"
 	@echo "make clean    remove what was built (the environment stays)"
 
 environment: $(ENVIRONMENT)
@@ -59,6 +60,10 @@ depth-data: $(ENVIRONMENT)
 # Figures 2 to 5 at the paper's own sizes: some hours on two cores, and it can be interrupted.
 paper-data: $(ENVIRONMENT)
 	python book/_tools/paper_data.py
+
+# The stored comparison of chapter 10, a point at a time: some minutes of processor time, and it can be interrupted.
+visible-data: $(ENVIRONMENT)
+	python book/_tools/visible_data.py
 
 clean:
 	rm -rf _build
