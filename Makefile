@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench mutate run-times archive depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench bench-data mutate run-times archive depth-data paper-data visible-data validation-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
+	@echo "make visible-data  recompute the stored results of chapter 10"
 	@echo "make clean    remove what was built (the environment stays)"
 
 environment: $(ENVIRONMENT)
@@ -73,6 +74,10 @@ depth-data: $(ENVIRONMENT)
 # Figures 2 to 5 at the paper's own sizes: some hours on two cores, and it can be interrupted.
 paper-data: $(ENVIRONMENT)
 	python book/_tools/paper_data.py
+
+# The stored comparison of chapter 10, a point at a time: some minutes of processor time, and it can be interrupted.
+visible-data: $(ENVIRONMENT)
+	python book/_tools/visible_data.py
 
 clean:
 	rm -rf _build

@@ -116,6 +116,9 @@ def learning_point(
     n_test: int = 5000,
     label_transform: str | None = None,
     normalize: bool = False,
+    ranking: str = "modulus",
+    second_layer: str = "moments",
+    leave_one_out: bool = False,
     holdout: float = 0.0,
 ) -> dict[str, float | np.ndarray]:
     """Draw a target and a sample, fit Algorithm 1, and measure what was recovered.
@@ -132,14 +135,14 @@ def learning_point(
         The target itself, or its Gaussian equivalent.
     n_test : int
         Number of fresh samples that measure the error.
-    label_transform, normalize, holdout
+    label_transform, normalize, ranking, second_layer, leave_one_out, holdout
         The estimator (see `HierarchicalSpectralRegressor`), which is told q and the number of features.
 
     Returns
     -------
     dict
         ``mse`` (normalised test error), ``overlap``, ``n_passes``, and the vectors ``alignment`` and ``eigenvalue``
-        (in the order of the features, and of the moduli).
+        (in the order of the features, and of the ranking).
 
     Examples
     --------
@@ -154,7 +157,14 @@ def learning_point(
     if model == "gaussian":
         target = target.gaussian_equivalent()
     estimator = HierarchicalSpectralRegressor(
-        target.n_features, target.q, label_transform=label_transform, normalize=normalize, holdout=holdout
+        target.n_features,
+        target.q,
+        label_transform=label_transform,
+        normalize=normalize,
+        ranking=ranking,
+        second_layer=second_layer,
+        leave_one_out=leave_one_out,
+        holdout=holdout,
     )
     estimator.fit(*target.sample(n, seed=2 * seed))
     X_test, y_test = target.sample(n_test, seed=2 * seed + 1)
