@@ -61,6 +61,9 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         (`hierlib.krylov.block_width`).
     n_jobs : int, default -1
         Number of joblib workers for the passes; -1 uses all cores.
+    warm_start : bool, default False
+        Start the eigenvectors from those of the fit before, if it had as many features of as many dimensions: fewer
+        passes when the sample has only grown.
     random_state : int or numpy.random.Generator, default 0
         Start of the eigenvector iteration.
 
@@ -122,6 +125,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         tol: float = 1e-2,
         max_passes: int = 60,
         n_jobs: int = -1,
+        warm_start: bool = False,
         random_state: int | np.random.Generator = 0,
     ) -> None:
         self.n_features = n_features
@@ -132,6 +136,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         self.tol = tol
         self.max_passes = max_passes
         self.n_jobs = n_jobs
+        self.warm_start = warm_start
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> HierarchicalSpectralRegressor:
@@ -228,10 +233,15 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
             normalize=self.normalize,
             n_jobs=self.n_jobs,
         )
+        rng, start = np.random.default_rng(self.random_state), None
+        if self.warm_start and getattr(self, "components_", np.empty(0)).shape == (n_features, features.dim):
+            # Few mixtures of all, not all at once: narrow blocks then reach high powers of the operator sooner.
+            start = self.components_.T @ rng.standard_normal((n_features, block_width(n_features)))
         pairs = largest_modulus(
             operator,
             n_features,
-            rng=np.random.default_rng(self.random_state),
+            start=start,
+            rng=rng,
             tol=self.tol,
             max_products=self.max_passes,
         )
