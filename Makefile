@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench bench-data depth-data paper-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
+	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
 	@echo "make clean    remove what was built (the environment stays)"
@@ -51,6 +52,10 @@ lint: $(ENVIRONMENT)
 
 bench: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py
+
+# The same, and the constants that the chapter on clusters computes with.
+bench-data: $(ENVIRONMENT)
+	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py --store
 
 # The stored comparison of chapter 08, a point at a time: twelve minutes of processor time, and it can be interrupted.
 depth-data: $(ENVIRONMENT)
