@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench bench-data depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench bench-data run-times archive depth-data paper-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
+	@echo "make run-times  measure how long the chapters take, for the page of parameters"
+	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
 	@echo "make clean    remove what was built (the environment stays)"
@@ -56,6 +58,13 @@ bench: $(ENVIRONMENT)
 # The same, and the constants that the chapter on clusters computes with.
 bench-data: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py --store
+
+# Processor time of every chapter at its defaults, one after the other.
+run-times: $(ENVIRONMENT)
+	python book/_tools/run_times.py
+
+archive: book
+	python book/_tools/archive.py
 
 # The stored comparison of chapter 08, a point at a time: twelve minutes of processor time, and it can be interrupted.
 depth-data: $(ENVIRONMENT)
