@@ -191,7 +191,8 @@ def store() -> None:
     import stored_table
 
     rows = [[name, f"{value:.4g}", unit] for name, (value, unit) in CONSTANTS.items()]
-    stored_table.write("bench", ["name", "value", "unit"], rows, command="make bench-data", notes=[])
+    command = " ".join(["python benchmarks/bench.py", *sys.argv[1:]])
+    stored_table.write("bench", ["name", "value", "unit"], rows, command=command, notes=[])
 
 
 def main() -> None:

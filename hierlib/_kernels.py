@@ -114,10 +114,10 @@ class GroupedKernel:
     d, degree, k : int
         Numbers of inputs, degree q, number of columns.
     rows : int, optional
-        Rows of one matrix product, about.
+        Rows of one matrix product, about. More would fill more places with zeros.
     """
 
-    def __init__(self, d: int, degree: int, k: int, rows: int = PRODUCT_ROWS) -> None:
+    def __init__(self, d: int, degree: int, k: int, rows: int = PRODUCT_ROWS // 2) -> None:
         self.d, self.degree, self.k = d, degree, k
         self.dim = comb(d + degree - 1, degree)
         starts = {}
@@ -180,7 +180,9 @@ class GroupedKernel:
         projections = packed[-1] @ hermite[self.degree]
         for block, (power, lo, hi, features) in zip(packed, self.groups, strict=False):
             products = block @ lower[self.degree - power][-features.shape[1] :, :]
-            products = xp.reshape(products, (self.k, hi - lo, -1)) * hermite[power][lo:hi, :]
+            products = xp.reshape(products, (self.k, hi - lo, -1))
+            # In place: a fresh array of this size would come from the system page by page.
+            products *= hermite[power][lo:hi, :]
             projections += xp.sum(products, axis=1)
         return projections
 
