@@ -237,7 +237,7 @@ def to_numpy(array: Any) -> np.ndarray:
 
 
 def _rest(d: int, degree: int, i: int, power: int) -> int:
-    """Number of features of degree `degree` that start with index i exactly `power` times."""
+    """Count the features of a degree that start with index i exactly `power` times."""
     return comb(d - i - 2 + degree - power, degree - power) if power < degree and i < d - 1 else int(power == degree)
 
 
