@@ -141,7 +141,7 @@ def bench_dense(d: int, ratio: int) -> None:
 
 
 def bench_sweep(d: int, alphas: list[float]) -> None:
-    """A sweep over nested sample sizes, against twice its largest fit; a warm start against a cold one."""
+    """Compare a sweep over nested sample sizes with twice its largest fit, and a warm start with a cold one."""
     options = {"d": d, "label_transform": "tanh", "normalize": True, "n_test": 1000}
     largest, last = timed(lambda: learning_point(alpha=alphas[-1], seed=0, **options))
     whole, curve = timed(lambda: learning_curve(alphas=alphas, seeds=[0], **options))

@@ -2,8 +2,8 @@ r"""Products of a tile of samples with blocks of feature directions: the inner l
 
 A tile is an array of inputs, shape (d, m), the m samples along the contiguous axis. A kernel knows the degree and the
 number k of columns, lays these out once (`pack`), and adds :math:`F\,\mathrm{diag}(w)\,F^\top V` of a tile to sums in
-float64 without forming the D x m features F. Both kernels rest on the same idea: features with the same leading index i
-are :math:`x_i` times features of lower degree in the variables behind i, so that several leading indices and all columns
+float64 without forming the D x m features F. Both kernels rest on the same idea: features with leading index i are
+:math:`x_i` times features of lower degree in the variables behind i, so that several leading indices and all columns
 make one matrix product with the lower features, followed by a weighted sum over the indices.
 """
 
@@ -29,7 +29,7 @@ ACCELERATOR_ROWS = 2048
 
 
 def tile_width(d: int) -> int:
-    """Samples of a tile of d inputs."""
+    """Choose the number of samples of a tile of d inputs."""
     return max(256, min(2048, TILE_NUMBERS // d))
 
 
@@ -107,7 +107,7 @@ class GroupedKernel:
     r"""Any degree, on arrays of any library with the array API.
 
     Features with leading index i, repeated p times, are :math:`\mathrm{He}_p(x_i)/\sqrt{p!}` times the last features of
-    degree q - p. A group of leading indices shares the longest of these, and rows that need fewer are filled with zeros.
+    degree q - p. A group of leading indices shares the longest of these; rows that need fewer are filled with zeros.
 
     Parameters
     ----------

@@ -27,6 +27,7 @@ CASES: list[tuple[str, dict]] = [
     ("05_perturbation", {"dim": 200, "gamma": 0.9, "n_seeds": 2, "operator_dim": 80}),
     ("08_depth", {"d": 7, "n": 250, "gamma": 0.0}),
     ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 8}),
+    ("16_cluster", {"d": 150, "n": 10**8, "n_features": 12, "cores": 16}),
     ("13_every_ridge", {"alpha": 1.2, "n_latents": 500, "n_draws": 8}),
 ]
 
