@@ -234,9 +234,10 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
             n_jobs=self.n_jobs,
         )
         rng, start = np.random.default_rng(self.random_state), None
-        if self.warm_start and getattr(self, "components_", np.empty(0)).shape == (n_features, features.dim):
+        before = getattr(self, "components_", None) if self.warm_start else None
+        if before is not None and before.shape == (n_features, features.dim):
             # Few mixtures of all, not all at once: narrow blocks then reach high powers of the operator sooner.
-            start = self.components_.T @ rng.standard_normal((n_features, block_width(n_features)))
+            start = before.T @ rng.standard_normal((n_features, block_width(n_features)))
         pairs = largest_modulus(
             operator,
             n_features,
