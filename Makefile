@@ -20,6 +20,7 @@ help:
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
+	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
 	@echo "make run-times  measure how long the chapters take, for the page of parameters"
 	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
 	@echo "make depth-data  recompute the stored results of chapter 08"
@@ -59,6 +60,10 @@ bench: $(ENVIRONMENT)
 # Tests of the tests: about ten minutes on two idle cores.
 mutate: $(ENVIRONMENT)
 	python benchmarks/mutate.py
+
+# The same, and the constants that the chapter on clusters computes with.
+bench-data: $(ENVIRONMENT)
+	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py --store
 
 # Processor time of every chapter at its defaults, one after the other.
 run-times: $(ENVIRONMENT)

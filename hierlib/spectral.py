@@ -78,6 +78,9 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         (`hierlib.krylov.block_width`); with "auto", for each number of features that is tried.
     n_jobs : int, default -1
         Number of joblib workers for the passes; -1 uses all cores.
+    warm_start : bool, default False
+        Start the eigenvectors from those of the fit before, if it had as many features of as many dimensions: fewer
+        passes when the sample has only grown.
     random_state : int or numpy.random.Generator, default 0
         Start of the eigenvector iteration.
 
@@ -143,6 +146,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         tol: float = 1e-2,
         max_passes: int = 60,
         n_jobs: int = -1,
+        warm_start: bool = False,
         random_state: int | np.random.Generator = 0,
     ) -> None:
         self.n_features = n_features
@@ -156,6 +160,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         self.tol = tol
         self.max_passes = max_passes
         self.n_jobs = n_jobs
+        self.warm_start = warm_start
         self.random_state = random_state
 
     @classmethod
@@ -323,6 +328,10 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
             rank = partial(_by_edge, interval if automatic else bulk.edges)
         rng = np.random.default_rng(self.random_state)
         start, self.n_passes_ = None, 0
+        before = getattr(self, "components_", None) if self.warm_start else None
+        if before is not None and before.shape == (n_features, operator.shape[0]):
+            # Few mixtures of all, not all at once: narrow blocks then reach high powers of the operator sooner.
+            start = before.T @ rng.standard_normal((n_features, block_width(n_features)))
         while True:
             pairs = largest_modulus(
                 operator, n_features, rng=rng, start=start, tol=self.tol, max_products=self.max_passes, rank=rank

@@ -29,6 +29,7 @@ CASES: list[tuple[str, dict]] = [
     ("08_depth", {"d": 7, "n": 250, "gamma": 0.0}),
     ("10_visible", {"d": 18, "n_features": 3, "gamma": 0.0, "ratio": 24, "n_seeds": 2, "n_null": 10}),
     ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 8}),
+    ("16_cluster", {"d": 150, "n": 10**8, "n_features": 12, "cores": 16}),
     ("13_every_ridge", {"alpha": 1.2, "n_latents": 500, "n_draws": 8}),
     ("17_smoothing", {"dims": [40, 80, 160], "inputs": [8, 12], "gamma": 0.3, "n_features": 2, "n_data": 4}),
 ]
