@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench depth-data paper-data clean
+.PHONY: help environment book refresh test lint bench run-times archive depth-data paper-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
+	@echo "make run-times  measure how long the chapters take, for the page of parameters"
+	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
 	@echo "make clean    remove what was built (the environment stays)"
@@ -51,6 +53,13 @@ lint: $(ENVIRONMENT)
 
 bench: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py
+
+# Processor time of every chapter at its defaults, one after the other.
+run-times: $(ENVIRONMENT)
+	python book/_tools/run_times.py
+
+archive: book
+	python book/_tools/archive.py
 
 # The stored comparison of chapter 08, a point at a time: twelve minutes of processor time, and it can be interrupted.
 depth-data: $(ENVIRONMENT)

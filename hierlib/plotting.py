@@ -16,13 +16,14 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from hierlib.figure_data import offer
+
 __all__ = ["draw_learning_curve", "draw_spectrum", "draw_target", "sequence_colors", "set_style"]
 
 _COLOR_MAP = "viridis"
 _STYLE: dict[Any, Any] = {
     "figure.figsize": (6.4, 3.8),
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
+    "figure.dpi": 200,
     "figure.constrained_layout.use": True,
     "font.size": 11,
     "axes.spines.top": False,
@@ -42,12 +43,15 @@ _STYLE: dict[Any, Any] = {
 def set_style() -> None:
     """Make the book's style the default of every figure drawn from here on (Matplotlib ``rcParams``).
 
+    In a notebook, every figure shown from here on brings its data with it (`hierlib.figure_data.offer`).
+
     Examples
     --------
     >>> from hierlib.plotting import set_style
     >>> set_style()
     """
     mpl.rcParams.update(_STYLE)
+    offer()
 
 
 def sequence_colors(count: int) -> np.ndarray:

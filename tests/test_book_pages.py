@@ -4,27 +4,13 @@ A page passes when its console is silent, its mathematics is typeset, its images
 and anchors lead somewhere, and nothing was asked of another host. Planted faults show that each check can fail.
 """
 
-import contextlib
 import functools
-import http.server
-import os
-import shutil
-import threading
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import build_book
 import pytest
+from browser import PAGES, SITE, planted, served
 from bs4 import BeautifulSoup
-from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
-
-ROOT = Path(__file__).parents[1]
-SITE = ROOT / "_build/html"
-PAGES = [f"{page}.html" for page in build_book.table_of_contents(ROOT)] + ["genindex.html", "search.html"]
-BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-DRIVER = shutil.which("chromedriver")
-PLANTED: dict[str, str] = {}  # pages served although the site does not have them
 
 # What a reader sees once scripts have run: MathJax replaces every .math element by a mjx-container.
 INSPECT = """
@@ -44,62 +30,6 @@ Promise.all([ready, ...images.map(image => image.decode().catch(() => null))]).t
   requests: performance.getEntriesByType('resource').map(entry => entry.name),
 }));
 """
-
-
-class OverlayHandler(http.server.SimpleHTTPRequestHandler):
-    """Serve the site, and in front of it the planted pages."""
-
-    def do_GET(self):
-        page = PLANTED.get(self.path.lstrip("/"))
-        if page is None:
-            return super().do_GET()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        return self.wfile.write(page.encode())
-
-    def log_message(self, *_):
-        """Keep the test report free of access logs."""
-
-
-@pytest.fixture(scope="module")
-def server():
-    handler = functools.partial(OverlayHandler, directory=SITE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    missing = []
-    if BROWSER is None or DRIVER is None:
-        missing.append("no Chromium with its driver (Debian: apt-get install chromium chromium-driver)")
-    if not (ROOT / "_build/html.stamp").is_file():
-        missing.append("no rendered book (make book)")
-    if missing:
-        reason = f"browser tests need: {'; '.join(missing)}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",  # containers run as root; only our own pages are opened
-        "--disable-dev-shm-usage",
-        "--window-size=1300,1000",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    driver.set_script_timeout(20)
-    yield driver
-    driver.quit()
 
 
 @functools.cache
@@ -164,23 +94,6 @@ def excess_width(browser, url, *, width=390):
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fits_the_width_of_a_phone(browser, server, page):
     assert excess_width(browser, server + page) <= 0
-
-
-def planted(fragment, *, page=PAGES[0]):
-    """Put a fragment of HTML at the end of a page's article."""
-    html = (SITE / page).read_text()
-    assert "</article>" in html
-    return html.replace("</article>", fragment + "</article>", 1)
-
-
-@contextlib.contextmanager
-def served(html):
-    name = "book/planted.html"
-    PLANTED[name] = html
-    try:
-        yield name
-    finally:
-        del PLANTED[name]
 
 
 @pytest.mark.parametrize(

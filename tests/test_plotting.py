@@ -1,9 +1,12 @@
-"""Figures hold the data they were given."""
+"""Figures hold the data they were given, in colours that stay distinct."""
+
+from itertools import combinations, pairwise
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from colorspacious import cspace_convert, deltaE
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
@@ -21,7 +24,7 @@ def test_style_is_the_default_after_it_was_set():
     with mpl.rc_context():
         set_style()
         assert mpl.rcParams["axes.grid"]
-        assert mpl.rcParams["savefig.dpi"] == 200
+        assert mpl.rcParams["figure.dpi"] == 200
 
 
 def test_colours_are_distinct_and_ordered_by_lightness():
@@ -54,3 +57,21 @@ def test_learning_curve_shows_mean_and_standard_error_over_seeds(ax):
     segments = np.array(container.lines[2][0].get_segments())
     # Standard deviations of (1, 3) and (2, 6) over the root of two seeds: 1 and 2.
     assert_allclose(segments[:, :, 1], [[1, 3], [2, 6]])
+
+
+@pytest.mark.parametrize("deficiency", ["none", "deuteranomaly", "protanomaly", "tritanomaly"])
+def test_colors_stay_distinct_under_complete_color_blindness(deficiency):
+    def seen(colors):
+        space = {"name": "sRGB1+CVD", "cvd_type": deficiency, "severity": 100}
+        return colors if deficiency == "none" else np.clip(cspace_convert(colors, space, "sRGB1"), 0, 1)
+
+    def difference(pair):
+        return float(deltaE(*pair, input_space="sRGB1"))
+
+    with mpl.rc_context():
+        set_style()
+        cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    named = seen(np.array([mpl.colors.to_rgb(color) for color in cycle]))
+    # Units of CAM02-UCS: about 1 is just noticeable side by side, so these are apart across a figure.
+    assert min(map(difference, combinations(named, 2))) > 8
+    assert min(map(difference, pairwise(seen(sequence_colors(8)[:, :3])))) > 8

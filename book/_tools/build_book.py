@@ -23,6 +23,7 @@ import time
 import warnings
 from pathlib import Path
 
+import chapter_parameters
 import jupytext
 import nbformat
 import papermill
@@ -176,8 +177,10 @@ def stage(root: Path) -> Path:
     """Lay out what Sphinx reads: the pages as they are, the chapters as just executed."""
     staged = root / "_build/source"
     shutil.rmtree(staged, ignore_errors=True)
-    ignore = shutil.ignore_patterns("[0-9]*.md", "*.ipynb", "_tools", "data", "__pycache__", ".*")
+    ignore = shutil.ignore_patterns("[0-9]*.md", "*.ipynb", "_tools", "data", "run_times.csv", "__pycache__", ".*")
     shutil.copytree(root / "book", staged / "book", ignore=ignore)
+    if chapter_parameters.PAGE in table_of_contents(root):
+        chapter_parameters.write_page(root, chapters(root), staged)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, staged)
     for name in chapters(root):
@@ -232,6 +235,8 @@ def refresh(root: Path, names: list[str]) -> None:
         if not twin.is_file() or twin.read_bytes() != executed:
             twin.write_bytes(executed)
             print(f"  book/{name}.ipynb: written", flush=True)
+    if chapter_parameters.PAGE in table_of_contents(root) and chapter_parameters.write_page(root, chapters(root), root):
+        print(f"  {chapter_parameters.PAGE}.md: written", flush=True)
     if FRONT_PICTURE[0] in names:
         (root / FRONT_PICTURE_FILE).write_bytes(front_picture(root))
 

@@ -16,8 +16,10 @@ import hierlib
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def write(name: str, fields: list[str], rows: list[list], *, command: str, notes: list[str]) -> None:
-    """Write ``book/data/<name>.csv`` with the command, the versions, the machine and further notes above it."""
+def write(
+    name: str, fields: list[str], rows: list[list], *, command: str, notes: list[str], folder: Path = ROOT / "book/data"
+) -> None:
+    """Write ``<folder>/<name>.csv`` with the command, the versions, the machine and further notes above it."""
     text = io.StringIO()
     text.write(
         f"# command: {command}\n"
@@ -29,7 +31,7 @@ def write(name: str, fields: list[str], rows: list[list], *, command: str, notes
     table = csv.writer(text, lineterminator="\n")
     table.writerow(fields)
     table.writerows(rows)
-    path = ROOT / "book" / "data" / f"{name}.csv"
+    path = folder / f"{name}.csv"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text.getvalue())
 

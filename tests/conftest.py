@@ -1,0 +1,5 @@
+"""Fixtures that several test modules share."""
+
+from browser import browser, server
+
+__all__ = ["browser", "server"]
