@@ -26,6 +26,7 @@ CASES: list[tuple[str, dict]] = [
     ("04_thresholds", {"d": 20, "gamma": 0.3, "seed": 0, "n_data": 2}),
     ("05_perturbation", {"dim": 200, "gamma": 0.9, "n_seeds": 2, "operator_dim": 80}),
     ("07_readout", {"d": 14, "gamma": 0.2, "ratios": [6, 24], "n_seeds": 2}),
+    ("06_cascade", {"dim": 200, "n_features": 12, "n_data": 3, "d": 14, "alphas": [1.8, 2.6], "n_seeds": 2, "seed": 3}),
     ("08_depth", {"d": 7, "n": 250, "gamma": 0.0}),
     ("10_visible", {"d": 18, "n_features": 3, "gamma": 0.0, "ratio": 24, "n_seeds": 2, "n_null": 10}),
     ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 8}),
