@@ -7,7 +7,7 @@ Everything here is a function of the law of the effective weight (`hierlib._weig
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import comb
 from typing import Any
 
@@ -19,24 +19,20 @@ from hierlib._weight_law import Function, LabelGrid, WeightLaw, label_grid, weig
 
 _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
 _SCAN = 100  # points on which an edge is bracketed
+_COLUMNS = 16  # values of s evaluated together
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
 
 
-def resolvent_kernel(x: np.ndarray) -> np.ndarray:
-    r"""Evaluate the principal value of 1/x, smoothed over :math:`|x|\lesssim 0.03`.
+def resolvent_kernels(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Evaluate the principal value of 1/x, smoothed over :math:`|x|\lesssim 0.03`, and minus its derivative.
 
     The few samples that sit at the pole :math:`vs=1` are outliers of the bulk on their own (an O(1/n) effect on
     everything else); the odd kernel :math:`x^3/(x^4+w^4)` removes them and departs from 1/x by :math:`(w/x)^4`.
     """
     square = x * x
-    return x * square / (square * square + _WINDOW**4)
-
-
-def resolvent_kernel_slope(x: np.ndarray) -> np.ndarray:
-    r"""Evaluate minus the derivative of `resolvent_kernel`: :math:`1/x^2` away from the pole."""
-    square = x * x
-    quartic = square * square + _WINDOW**4
-    return square / quartic * (1 - 4 * _WINDOW**4 / quartic)
+    inverse = 1 / (square * square + _WINDOW**4)
+    slope = square * inverse
+    return x * slope, slope * (1 - 4 * _WINDOW**4 * inverse)
 
 
 class Bulk:
@@ -72,10 +68,15 @@ class Bulk:
 
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
-        v = self.law.values
-        x = 1 - v[:, None] * s
-        value, slope = v[:, None] * resolvent_kernel(x), v[:, None] ** 2 * resolvent_kernel_slope(x)
-        return self.law.masses @ value, self.law.masses @ slope, self.law.excess @ value, self.law.excess @ slope
+        v, laws = self.law.values[:, None], self.law.stacked
+        value, slope = np.empty((2, len(v), len(s)))
+        # A few columns at a time stay in the processor's cache.
+        for start in range(0, len(s), _COLUMNS):
+            columns = slice(start, start + _COLUMNS)
+            kernel, kernel_slope = resolvent_kernels(1 - v * s[columns])
+            value[:, columns], slope[:, columns] = v * kernel, v**2 * kernel_slope
+        value, slope = laws @ value, laws @ slope
+        return value[0], slope[0], value[1:], slope[1:]
 
     def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return psi and psi' at the entries of `s`; psi' is negative outside the bulk."""
@@ -122,25 +123,55 @@ class Bulk:
         edges = np.array([self.edges[-1], self.edges[1]])
         return self.delta * edges * self.moments(edges)[2] / self.level
 
-    def edge_scale(self, side: int) -> float:
-        """Scale of the Tracy-Widom fluctuations of an edge, (psi''/2)^(1/3) n^(-2/3)."""
-        s = self.edges[side] * np.array([0.999, 1.0])
-        curvature = abs(np.diff(self.levels(s)[1])[0] / (s[1] - s[0]))
-        return float((curvature / 2) ** (1 / 3) * self.n ** (-2 / 3))
+    @cached_property
+    def edge_scales(self) -> dict[int, float]:
+        """Scale of the Tracy-Widom fluctuations of each edge, (|psi''|/2)^(1/3) n^(-2/3)."""
+        scales = {}
+        for side, edge in self.edges.items():
+            s = edge * np.array([0.999, 1.0])
+            curvature = abs(np.diff(self.levels(s)[1])[0] / (s[1] - s[0]))
+            scales[side] = float((curvature / 2) ** (1 / 3) * self.n ** (-2 / 3))
+        return scales
 
     def noise_count(self, side: int, z: np.ndarray) -> np.ndarray:
         """Count the noise eigenvalues expected beyond `z` on one side.
 
         Outside the bulk they are single samples; inside, close to the edge, they follow its square-root density.
         """
-        edge = self.edges[side]
-        s = edge * np.append(np.geomspace(1e-3, 0.999, 200), 1.0)
-        levels, _ = self.levels(s)
+        levels, counts = self._beyond[side]
         distance = np.maximum(side * (levels[-1] - z), 0.0)
-        inside = 2 / (3 * np.pi) * (distance / self.edge_scale(side)) ** 1.5
-        counts = self.tail_count(s, side)
+        inside = 2 / (3 * np.pi) * (distance / self.edge_scales[side]) ** 1.5
         # From the edge (where psi is extremal) to large eigenvalues: increasing, as interpolation asks.
         return inside + np.interp(side * z, side * levels[::-1], counts[::-1])
+
+    @cached_property
+    def _beyond(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Levels from far out to the edge of each side, and the samples that make noise eigenvalues beyond them."""
+        fractions = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)
+        return {s: (self.levels(e * fractions)[0], self.tail_count(e * fractions, s)) for s, e in self.edges.items()}
+
+    def edge_alignment(self, side: int, z: float) -> np.ndarray:
+        r"""Squared cosine of each feature with the bulk's eigenvectors between its edge and `z`, shape (d1,).
+
+        The resolvent of feature i is :math:`\delta s/a_i(s)` with :math:`a_i=1-x_i-2(c/D)x_i^2` and
+        :math:`x_i=\delta s\varphi_i`. Inside the bulk, near its edge, :math:`s=s_\pm\mp i\eta` with
+        :math:`z=\psi(s_\pm)\mp|\psi''|\eta^2/2`, and the spectral weight of i down to `z` is the integral of
+
+        .. math:: \frac{\delta|\psi''|}{\pi}\,\frac{\eta^2\,(a_i-s_\pm a_i')}{a_i^2+\eta^2a_i'^2}.
+        """
+        edge = np.array([self.edges[side]])
+        level = float(self.levels(edge)[0][0])
+        curvature = 2 * self.edge_scales[side] ** 3 * self.n**2
+        eta = np.sqrt(2 * max(side * (level - z), 0.0) / curvature)
+        _, _, phi, phi_slope = (part[..., 0] for part in self.moments(edge))
+        x, x_slope = self.delta * edge * phi, self.delta * (phi + edge * phi_slope)
+        a = 1 - x - 2 * self.remainder * x**2
+        a = np.where(np.abs(a) < 1e-9, 1e-9, a)
+        a_slope = -x_slope * (1 + 4 * self.remainder * x)
+        t = eta * np.abs(a_slope / a)
+        # (t - arctan t)/t^3, by its series where that would cancel.
+        shape = np.where(t < 0.02, 1 / 3 - t**2 / 5, (t - np.arctan(t)) / np.maximum(t, 0.02) ** 3)
+        return self.delta * curvature / np.pi * (a - edge * a_slope) * eta**3 / a**2 * shape
 
     def density(self, z: np.ndarray) -> np.ndarray:
         """Density of the noise eigenvalues at `z`, per unit and per dimension."""
@@ -172,7 +203,8 @@ class Bulk:
         nodes = np.linspace(0.0, edge, _TABLE)
         _, _, phi, phi_slope = self.moments(nodes)
         feature = np.arange(len(phi))
-        exists = self.delta * edge * phi[:, -1] > self.level
+        above = self.delta * nodes * phi > self.level
+        exists = above.any(axis=1)
 
         def excess(s: np.ndarray) -> np.ndarray:
             """Return delta s phi_i(s) minus its level at each feature's own s, by cubic Hermite interpolation."""
@@ -185,9 +217,11 @@ class Bulk:
             value = f0 + t * (g0 + t * (3 * rise - 2 * g0 - g1 + t * (g0 + g1 - 2 * rise)))
             return self.delta * s * value - self.level
 
-        # One root or none: psi minus phi_i + a + shift falls strictly from its pole at 0 to the edge.
-        low, high = np.full(len(phi), np.log(abs(edge)) - 25.0), np.full(len(phi), np.log(abs(edge)))
-        for _ in range(50):
+        # One root or none where v is bounded: the feature's own level less psi rises strictly from s = 0 to the edge.
+        # Samples beyond the pole can turn it back; the outlier is then the first root, the farthest out.
+        first = np.where(exists, above.argmax(axis=1), _TABLE - 1)
+        low, high = np.log(np.maximum(np.abs(nodes[first - 1]), abs(edge) * 1e-11)), np.log(np.abs(nodes[first]))
+        for _ in range(45):
             middle = 0.5 * (low + high)
             below = excess(side * np.exp(middle)) < 0
             low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -200,6 +234,8 @@ class Bulk:
         coupling = 2 * self.remainder * self.delta * (own**2 + 2 * s * own * own_slope)
         response = own_slope + coupling + a_slope + shift_slope
         alignment = psi_slope / (psi_slope - response)
+        # Not positive where the samples at the smoothed pole carry the feature: they keep it to themselves.
+        exists &= response > 0
         return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)
 
 

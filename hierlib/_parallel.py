@@ -6,6 +6,7 @@ slower on a busy two-core machine), so the BLAS is held at one thread wherever t
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,24 +19,38 @@ from typing import Any
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
+from tqdm import tqdm
 
-__all__ = ["one_blas_thread", "ordered_map"]
+__all__ = ["one_blas_thread", "ordered_map", "progress"]
+
+
+def progress(items: Iterable, *, total: int | None, name: str) -> Iterable:
+    """Show on a terminal how far a loop of more than ten seconds is, and the time that remains; elsewhere nothing."""
+    return tqdm(items, total=total, desc=name, delay=10, leave=False, disable=not sys.stderr.isatty())
 
 
 def ordered_map(function: Callable, arguments: Iterable[tuple], *, n_jobs: int = -1) -> Iterator:
     """Yield ``function(*args)`` for each tuple of `arguments`, in their order, whatever the number of workers.
 
     Workers are threads unless a ``joblib.parallel_config`` names a backend of processes or machines; -1 uses all cores.
+    Whatever order the workers finish in, a result waits for those before it: sums over results do not depend on it.
     """
     backend, _ = get_active_backend(prefer="threads")
     with one_blas_thread():
         if not getattr(backend, "supports_sharedmem", False):
             parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-            yield from parallel(delayed(function)(*args) for args in arguments)
+            # In one tuple: joblib would scatter arrays to Dask's workers, where they are lost when a worker is.
+            yield from parallel(delayed(_on_one_thread)((function, args)) for args in arguments)
             return
         with parallel_config(backend="threading"):
             workers = effective_n_jobs(n_jobs)
         yield from starmap(function, arguments) if workers == 1 else _threads(function, arguments, workers)
+
+
+def _on_one_thread(call: tuple[Callable, tuple]):
+    function, args = call
+    with one_blas_thread():
+        return function(*args)
 
 
 def _threads(function: Callable, arguments: Iterable[tuple], workers: int) -> Iterator:

@@ -6,14 +6,17 @@ output: for the asymptotic model of `hierlib._bulk`, whose chapter derives both.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-from scipy.special import gammaincinv, ndtri
+from scipy.special import gammaincinv, ndtr, ndtri
 from scipy.stats import qmc
 
-from hierlib._bulk import Model, resolvent_kernel_slope
+from hierlib._bulk import Model, resolvent_kernels
 from hierlib._weight_law import WeightLaw
 
-_SOBOL_LOG2 = 13  # points for the errors: 2**13
+_POINTS = 2**14  # for the errors
+_COORDINATES = 2**20  # or this many coordinates, if that is fewer points
 _BINS = 16  # pieces of the scalar readout
 
 
@@ -22,10 +25,17 @@ def in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, 
 
     It is the derivative of the eigenvalue when the weights v are moved along u: for u = v, the eigenvalue itself.
     """
-    kernel = resolvent_kernel_slope(1 - s[:, None] * law.values)
+    _, kernel = resolvent_kernels(1 - s[:, None] * law.values)
     noise = kernel @ law.label_masses
     signal = np.einsum("im,im->i", kernel, law.label_reweighted[feature])
     return (1 - aligned) * noise + aligned * signal
+
+
+@lru_cache(maxsize=2)
+def _normal_points(dimensions: int) -> np.ndarray:
+    """Quasi-random standard normal points, a power of two of them in rows."""
+    log2 = int(np.log2(min(_POINTS, max(2**12, _COORDINATES // dimensions))))
+    return ndtri(qmc.Sobol(dimensions, scramble=True, seed=0).random_base2(log2))
 
 
 def readout_error(
@@ -35,17 +45,35 @@ def readout_error(
     if not weights.any() and not lost.any():
         return 1.0
     d1, kept = len(model.weights), len(feature)
-    points = qmc.Sobol(d1 + kept + len(lost) + 1, scramble=True, seed=0).random_base2(_SOBOL_LOG2)
-    h, xi = np.split(ndtri(points[:, :-1]), [d1], axis=1)
-    scale = np.ones(len(points))
+    radius, h, xi = np.split(_normal_points(1 + d1 + kept + len(lost)), [1, 1 + d1], axis=1)
+    scale = np.ones(len(h))
     if model.cells.scale.size > 1:
-        scale = (gammaincinv(model.d / 2, points[:, -1]) * 2 / model.d) ** model.degree / model.cells.mean_power
-    y = model.link((scale * (h**2 @ model.weights) - model.weights.sum()) / np.sqrt(2))
-    learned = np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept]
-    feature_sum = scale * (learned**2 @ weights + xi[:, kept:] ** 2 @ lost)
+        scale = (gammaincinv(model.d / 2, ndtr(radius[:, 0])) * 2 / model.d) ** model.degree / model.cells.mean_power
+    learned = np.hstack([np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept], xi[:, kept:]])
+    moments = np.array([np.sum(model.weights**2), aligned @ (weights * model.weights[feature])])
+    weights = np.append(weights, lost)
+    true_sum, feature_sum = _match(
+        h**2 @ model.weights, learned**2 @ weights, 2 * np.append(moments, weights @ weights)
+    )
+    y = model.link((scale * (true_sum + model.weights.sum()) - model.weights.sum()) / np.sqrt(2))
+    feature_sum = scale * (feature_sum + weights.sum())
 
     order = np.argsort(feature_sum)
     x, y = feature_sum[order].reshape(_BINS, -1), y[order].reshape(_BINS, -1)
     dx, dy = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
-    residual = np.mean(dy**2, axis=1) - np.mean(dx * dy, axis=1) ** 2 / np.mean(dx**2, axis=1)
-    return float(residual.mean() / y.var())
+    residual = np.sum(dy**2, axis=1) - np.sum(dx * dy, axis=1) ** 2 / np.sum(dx**2, axis=1)
+    # Two coefficients a piece are fitted to its points.
+    return float(residual.mean() / (dx.shape[1] - 2) / y.var())
+
+
+def _match(first: np.ndarray, second: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre two samples and give them exactly these moments: variance, covariance, variance.
+
+    Quasi-random sums of hundreds of squares miss their moments by a percent, and errors by as much.
+    """
+    first, second = first - first.mean(), second - second.mean()
+    second = second - (first @ second) / (first @ first) * first
+    slope = moments[1] / moments[0]
+    rest = max(moments[2] - slope * moments[1], 0.0)
+    first = first * np.sqrt(moments[0] / np.mean(first**2))
+    return first, slope * first + second * np.sqrt(rest / max(np.mean(second**2), np.finfo(float).tiny))

@@ -15,14 +15,14 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array
 from scipy.special import erfc
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 _SUM_GRID = 2**14  # cells for S
 _WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less than 1e-3
-_RADIAL_NODES = 24
+_RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
 _NEGLIGIBLE = 1e-18  # probability of a cell that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
 
@@ -50,9 +50,7 @@ def chi_square_sum_law(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     step = (top + bottom) / (_SUM_GRID - 2)
     n_below = int(np.ceil(bottom / step))
 
-    scaled = np.arange(_SUM_GRID) * step / np.abs(values)[:, None]
-    plain = np.fft.rfft(_cell_masses(scaled, 1), axis=1)
-    biased = np.fft.rfft(_cell_masses(scaled, 3), axis=1)
+    plain, biased = np.fft.rfft(_cell_masses(np.arange(_SUM_GRID) * step / np.abs(values)[:, None]), axis=-1)
     negative = values < 0
     plain[negative] = plain[negative].conj()
     biased[negative] = biased[negative].conj()
@@ -72,24 +70,28 @@ def _extent(weights: np.ndarray) -> float:
     return float(np.min((log_mgf + _LOG_TAIL) / exponent))
 
 
-def _cell_masses(x: np.ndarray, dof: int) -> np.ndarray:
-    """Masses on the equidistant rows of `x` (from 0) that keep the mean of a chi-square of 1 or 3 dof."""
-    density = np.sqrt(2 * x / np.pi) * np.exp(-x / 2)
-    q1 = erfc(np.sqrt(x / 2))
-    q3 = q1 + density
+def _cell_masses(x: np.ndarray) -> np.ndarray:
+    """Masses on the equidistant rows of `x` (from 0) that keep the mean of a chi-square, of 1 and of 3 dof."""
     # Expected excess E[(X - x)_+]: its second difference is the mass under each hat function, and it decays,
-    # so that tail masses do not cancel.
-    excess = q3 - x * q1 if dof == 1 else 3 * (q3 + x / 3 * density) - x * q3
-    slope = np.diff(excess, axis=1) / x[:, 1:2]
-    masses = np.zeros_like(x)
-    masses[:, 0] = 1 + slope[:, 0]
-    masses[:, 1:-1] = np.diff(slope, axis=1)
+    # so that tail masses do not cancel. Beyond the cut it is below the rounding of the transform.
+    excess = np.zeros((2, *x.shape))
+    near = x < 2 * _LOG_TAIL + 10
+    z = x[near]
+    density = np.sqrt(2 * z / np.pi) * np.exp(-z / 2)
+    q1 = erfc(np.sqrt(z / 2))
+    q3 = q1 + density
+    excess[0, near] = q3 - z * q1
+    excess[1, near] = 3 * (q3 + z / 3 * density) - z * q3
+    slope = np.diff(excess, axis=-1) / x[:, 1:2]
+    masses = np.zeros_like(excess)
+    masses[..., 0] = 1 + slope[..., 0]
+    masses[..., 1:-1] = np.diff(slope, axis=-1)
     return masses
 
 
 def radial_rule(d: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss rule (nodes, weights) for the law of ||x||^2/d, a chi-square with `d` degrees of freedom over d."""
-    k = np.arange(_RADIAL_NODES)
+    k = np.arange(_RADIAL_NODES if d < 500 else 8)
     alpha = d / 2 - 1
     diagonal = 2 * k + alpha + 1
     off = np.sqrt(k[1:] * (k[1:] + alpha))
@@ -121,6 +123,11 @@ class WeightLaw:
     def excess(self) -> np.ndarray:
         r""":math:`E[\tilde h_i^2-1;v]`, shape (d1, m)."""
         return self.reweighted - self.masses
+
+    @cached_property
+    def stacked(self) -> np.ndarray:
+        """`masses` above `excess`, shape (1 + d1, m)."""
+        return np.vstack([self.masses, self.excess])
 
     @cached_property
     def strengths(self) -> np.ndarray:
@@ -202,15 +209,16 @@ def weight_law(cells: LabelGrid, transform: Function | None, *, normalize: bool)
     u = scale * (labels - np.sum(masses * labels))
 
     grid, left, share = _split(v.ravel(), masses.ravel())
-    rows = np.concatenate([left, left + 1])
-    columns = np.tile(np.arange(cells.law.size), 2 * cells.scale.size)
     laws = np.vstack([cells.law, cells.reweighted]).T
+    # Column by column of `S`: where each radius sends this cell, left and right.
+    places = np.stack([left, left + 1], axis=1).reshape(cells.scale.size, cells.law.size, 2).swapaxes(0, 1).ravel()
+    starts = np.arange(0, places.size + 1, 2 * cells.scale.size)
 
     def collect(factor: np.ndarray) -> np.ndarray:
         """Sum `factor` times each law of `S` into the cells of `v`."""
-        data = np.concatenate([factor * (1 - share), factor * share])
-        binning = csr_array((data, (rows, columns)), shape=(grid.size, cells.law.size))
-        return (binning @ laws).T
+        parts = np.stack([factor * (1 - share), factor * share], axis=1)
+        data = parts.reshape(cells.scale.size, cells.law.size, 2).swapaxes(0, 1).ravel()
+        return (csc_array((data, places, starts), shape=(grid.size, cells.law.size)) @ laws).T
 
     chance = np.repeat(cells.probability, cells.law.size)
     plain = collect(chance)

@@ -57,7 +57,7 @@ def figure_data(figure: Figure) -> str:
     """
     text = io.StringIO()
     text.write(FIRST_LINE + "\n")
-    panels = [ax for ax in figure.axes if ax.axison]
+    panels = [ax for ax in figure.axes if ax.axison and ax.get_label() != "<colorbar>"]
     for number, ax in enumerate(panels, start=1):
         title = f" ({ax.get_title()})" if ax.get_title() else ""
         text.write(f"# panel {number}{title}: x = {_axis_label(ax, 'x', panels)}; y = {_axis_label(ax, 'y', panels)}\n")
@@ -151,10 +151,10 @@ def _collection_rows(collection: Any) -> np.ndarray:
     if isinstance(collection, PathCollection):
         return np.ma.filled(collection.get_offsets(), np.nan)
     if isinstance(collection, LineCollection):
-        return np.concatenate(collection.get_segments())
+        return np.concatenate([np.empty((0, 2)), *collection.get_segments()])
     if isinstance(collection, QuadMesh):
         corners = np.asarray(collection.get_coordinates())
         centres = ((corners[:-1, :-1] + corners[1:, 1:]) / 2).reshape(-1, 2)
         values = np.ma.filled(cast(Any, collection.get_array()), np.nan).reshape(-1, 1)
         return np.hstack([centres, np.full_like(centres, np.nan), values])
-    return np.concatenate([path.vertices for path in collection.get_paths()])
+    return np.concatenate([np.empty((0, 2)), *(path.vertices for path in collection.get_paths())])

@@ -5,27 +5,36 @@ r"""The label-weighted moment matrix of the features as a linear operator (paper
 is applied to k columns in one pass over the data: 4 n D k floating-point operations (for q = 2 about 2 n d^2 k), and
 memory for a tile of samples a thread, not for n times D. Products are taken in float32 or float64, tile by tile, and
 summed in float64: within a batch tile after tile, then batch after batch, in an order that the number of workers does
-not change. Where D is small, `MomentOperator.to_dense` gives the matrix itself.
+not change. Inputs may be numpy arrays, batches that are read or drawn anew in each pass, or an array of another library
+(PyTorch, CuPy) on its own device. Where D is small, `MomentOperator.to_dense` gives the matrix itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
+from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
 from scipy.sparse.linalg import LinearOperator
 
 from hierlib._checks import check_array, check_choice, check_integer
-from hierlib._parallel import ordered_map
-from hierlib.hermite import TILE, HermiteFeatures
+from hierlib._kernels import ACCELERATOR_ROWS, GroupedKernel, QuadraticKernel, tile_width, to_numpy
+from hierlib._parallel import ordered_map, progress
+from hierlib.hermite import HermiteFeatures
 from hierlib.target import InputBatch, VirtualSample
 
 __all__ = ["MomentOperator", "collect_labels", "label_weights", "map_batches"]
 
-# Rows of an array a task: several tiles, yet small enough that a sample of some thousands keeps two cores busy.
+# Rows of an array a task: small enough that a sample of some thousands keeps two cores busy.
 ARRAY_BATCH = 2048
+# Arrays are kept as tiles from the first product on, in the precision of the products, if these take less: 2 GiB.
+MAX_KEPT_BYTES = 2**31
+# Tasks of a pass over a virtual sample, at most: each sends a block of columns to a worker and sums back.
+MAX_SHARDS = 1024
+# Samples of an array of another library that are multiplied at once.
+ACCELERATOR_TILE = 8192
 # A dense matrix above this dimension takes more than 3 GiB.
 MAX_DENSE_DIM = 20_000
 
@@ -39,7 +48,8 @@ class MomentOperator(LinearOperator):
     ----------
     data : tuple (X, y) or iterable of batches (X, y)
         Arrays of shapes (n_samples, d) and (n_samples,), or a data set that can be iterated again and again with the
-        same result, such as ``HierarchicalTarget.stream``.
+        same result, such as ``HierarchicalTarget.stream``. An X of another library with the array API (PyTorch, CuPy)
+        stays on its device and is multiplied there.
     weights : array_like, shape (n_samples,), optional
         The w, one a sample in order; the labels y by default. Fewer than there are samples select the first ones.
     degree : int, default 2
@@ -97,7 +107,8 @@ class MomentOperator(LinearOperator):
         check_integer("degree", degree, low=1)
         n_inputs, labels = collect_labels(data, n_jobs=n_jobs) if weights is None else (_n_inputs(data), weights)
         if weights is not None and isinstance(data, tuple):
-            check_array("X", data[0], shape=(None, n_inputs))
+            for X, _ in _batches(data):
+                check_array("X", X, shape=(None, n_inputs))
         self.data = data
         self._whole = weights is None
         self.weights = check_array("weights", labels, shape=(None,))
@@ -109,6 +120,7 @@ class MomentOperator(LinearOperator):
         self.product_dtype = np.dtype(check_choice("dtype", dtype, ("float32", "float64")))
         self.n_jobs = n_jobs
         self.samples_read = 0
+        self._kept_tiles: list | None = None
         super().__init__(np.dtype(float), (self.features.dim, self.features.dim))
 
     def head(self, n_samples: int) -> MomentOperator:
@@ -135,10 +147,9 @@ class MomentOperator(LinearOperator):
         if dim > MAX_DENSE_DIM:
             msg = f"dim must be <= {MAX_DENSE_DIM} to form the matrix, got {dim} ({dim**2 * 8 / 2**30:.0f} GiB)."
             raise ValueError(msg)
-        form = partial(_dense_sum, self.features, self._prepare)
         # One worker: each would hold sums as large as the matrix.
         total = np.zeros(self.shape)
-        for part in map_batches(form, self.data, self.weights, whole=self._whole, n_jobs=1):
+        for part in self._map_tiles(partial(_dense_sum, self.features), n_jobs=1):
             total += part
         total -= self.weights.sum() * np.eye(dim)
         return total / len(self.weights)
@@ -147,21 +158,53 @@ class MomentOperator(LinearOperator):
         return self._matmat(v.reshape(-1, 1))
 
     def _matmat(self, V: np.ndarray) -> np.ndarray:
-        packed = self.features.pack(np.asarray(V, dtype=self.product_dtype))
-        multiply = partial(_packed_sums, self.features, self._prepare, packed)
-        sums = self.features.zero_sums(V.shape[1])
-        for part in map_batches(multiply, self.data, self.weights, whole=self._whole, n_jobs=self.n_jobs):
-            for total, term in zip(sums, part, strict=True):
-                total += term
+        X = self.data[0] if isinstance(self.data, tuple) else None
+        if is_array_api_obj(X) and not is_numpy_array(X):
+            products = self._multiply_there(X, V)
+        else:
+            kernel = self.features.kernel(V.shape[1])
+            packed, sums = kernel.pack(np.asarray(V, dtype=self.product_dtype)), kernel.zero_sums()
+            for part in self._map_tiles(partial(_packed_sums, kernel, packed), n_jobs=self.n_jobs):
+                for total, term in zip(sums, part, strict=True):
+                    total += term
+            products = kernel.unpack(sums)
         self.samples_read += len(self.weights)
-        return (self.features.unpack(sums) - self.weights.sum() * V) / len(self.weights)
+        return (products - self.weights.sum() * V) / len(self.weights)
+
+    def _multiply_there(self, X, V: np.ndarray) -> np.ndarray:
+        """Sum of F diag(w) F^T V over an array of another library, on its device."""
+        if X.shape[0] < len(self.weights):
+            raise _other_length(len(self.weights), X.shape[0])
+        xp = array_namespace(X)
+        dtype = getattr(xp, self.product_dtype.name)
+        kernel = GroupedKernel(self.features.n_inputs, self.features.degree, V.shape[1], rows=ACCELERATOR_ROWS)
+        packed, sums = kernel.pack(np.asarray(V, dtype=self.product_dtype), like=X), kernel.zero_sums(like=X)
+        for start in range(0, len(self.weights), ACCELERATOR_TILE):
+            weights = self.weights[start : start + ACCELERATOR_TILE]
+            tile = xp.astype(X[start : start + len(weights), :], dtype).T
+            tile = _normalized(tile) if self.normalize else tile
+            kernel.add_product(sums, packed, tile, xp.asarray(weights, dtype=dtype, device=device(X)))
+        return kernel.unpack(sums)
+
+    def _map_tiles(self, function: Callable, n_jobs: int) -> Iterator:
+        """Apply a function of the tiles of a shard, pairs (inputs, weights), to all shards in order."""
+        prepare = partial(_tiles, self.normalize, self.product_dtype)
+        numbers = len(self.weights) * self.features.n_inputs
+        if isinstance(self.data, tuple) and numbers * self.product_dtype.itemsize <= MAX_KEPT_BYTES:
+            if self._kept_tiles is None:
+                self._kept_tiles = list(map_batches(prepare, self.data, self.weights, whole=self._whole, n_jobs=n_jobs))
+            tiles = ((batch,) for batch in self._kept_tiles)
+            return ordered_map(function, tiles, n_jobs=1 if len(self._kept_tiles) == 1 else n_jobs)
+        # Recipes are small, so that many make a task; their number does not depend on that of the workers.
+        total = len(self.data) if isinstance(self.data, VirtualSample) else None
+        size = -(-total // MAX_SHARDS) if total else 1
+        batches = _paired(self.data, self.weights, self._whole)
+        shards = iter(lambda: list(islice(batches, size)), [])
+        sums = ordered_map(_on_shard, ((function, prepare, shard) for shard in shards), n_jobs=n_jobs)
+        return iter(progress(sums, total=total and -(-total // size), name="pass"))
 
     def _adjoint(self) -> MomentOperator:
         return self
-
-    @property
-    def _prepare(self):
-        return partial(_tiles, self.normalize, self.product_dtype)
 
 
 def collect_labels(data: Data, *, n_jobs: int = -1) -> tuple[int, np.ndarray]:
@@ -188,7 +231,8 @@ def collect_labels(data: Data, *, n_jobs: int = -1) -> tuple[int, np.ndarray]:
     """
     n_inputs = _n_inputs(data)
     if isinstance(data, VirtualSample):
-        labels = [check_array("y", y, shape=(None,)).astype(float) for _, y in data.batches(n_jobs=n_jobs)]
+        batches = progress(data.batches(n_jobs=n_jobs), total=len(data), name="labels")
+        labels = [check_array("y", y, shape=(None,)).astype(float) for _, y in batches]
     else:
         labels = []
         for X, y in _batches(data):
@@ -268,12 +312,17 @@ def map_batches(function, data: Data, weights: np.ndarray, *, whole: bool = Fals
     if isinstance(data, tuple) and len(weights) <= ARRAY_BATCH:
         n_jobs = 1
     inputs = _paired(data, weights, whole)
-    yield from ordered_map(_call, ((function, batch, part) for batch, part in inputs), n_jobs=n_jobs)
+    results = ordered_map(_call, ((function, batch, part) for batch, part in inputs), n_jobs=n_jobs)
+    yield from progress(results, total=len(data) if isinstance(data, VirtualSample) else None, name="batches")
 
 
 def _call(function, batch: np.ndarray | InputBatch, weights: np.ndarray):
     X = batch.draw() if isinstance(batch, InputBatch) else batch
     return function(X[: len(weights)], weights)
+
+
+def _on_shard(function: Callable, prepare: Callable, shard: list):
+    return function(chain.from_iterable(_call(prepare, batch, weights) for batch, weights in shard))
 
 
 def _paired(data: Data, weights: np.ndarray, whole: bool) -> Iterator[tuple[np.ndarray | InputBatch, np.ndarray]]:
@@ -287,8 +336,11 @@ def _paired(data: Data, weights: np.ndarray, whole: bool) -> Iterator[tuple[np.n
             return
     if start == len(weights):
         return
-    msg = f"data must yield the same samples on every pass: expected {len(weights)}, got {start}."
-    raise ValueError(msg)
+    raise _other_length(len(weights), start)
+
+
+def _other_length(expected: int, got: int) -> ValueError:
+    return ValueError(f"data must yield the same samples on every pass: expected {expected}, got {got}.")
 
 
 def _input_batches(data: Data) -> Iterable[np.ndarray | InputBatch]:
@@ -299,12 +351,15 @@ def _batches(data: Data) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if not isinstance(data, tuple):
         yield from ((np.asarray(X), np.asarray(y)) for X, y in data)
         return
-    X, y = map(np.asarray, data)
-    if len(X) != len(y):
-        msg = f"y must have as many entries as X has rows, got {len(y)} and {len(X)}."
+    X, y = (array if is_array_api_obj(array) else np.asarray(array) for array in data)
+    n = X.shape[0]
+    if n != y.shape[0]:
+        msg = f"y must have as many entries as X has rows, got {y.shape[0]} and {n}."
         raise ValueError(msg)
-    for start in range(0, len(X), ARRAY_BATCH):
-        yield X[start : start + ARRAY_BATCH], y[start : start + ARRAY_BATCH]
+    for start in range(0, n, ARRAY_BATCH):
+        # Not beyond the end: the array API leaves that undefined.
+        stop = min(n, start + ARRAY_BATCH)
+        yield to_numpy(X[start:stop, ...]), to_numpy(y[start:stop, ...])
 
 
 def _n_inputs(data: Data) -> int:
@@ -320,27 +375,32 @@ def _n_inputs(data: Data) -> int:
     return check_array("X", first[0], shape=(None, None)).shape[1]
 
 
-def _tiles(normalize: bool, dtype: np.dtype, X: np.ndarray, weights: np.ndarray):
+def _tiles(normalize: bool, dtype: np.dtype, X: np.ndarray, weights: np.ndarray) -> list:
     """Split a batch into contiguous transposed tiles of inputs with their weights."""
-    for start in range(0, len(X), TILE):
-        tile = np.ascontiguousarray(X[start : start + TILE].T, dtype=dtype)
-        if normalize:
-            norms = np.sqrt(np.einsum("im,im->m", tile, tile))
-            tile *= np.sqrt(len(tile), dtype=dtype) / np.where(norms > 0, norms, 1)
-        yield tile, weights[start : start + TILE].astype(dtype)
+    tiles, width = [], tile_width(X.shape[1])
+    for start in range(0, len(X), width):
+        tile = np.ascontiguousarray(X[start : start + width].T, dtype=dtype)
+        tiles.append((_normalized(tile) if normalize else tile, weights[start : start + width].astype(dtype)))
+    return tiles
 
 
-def _packed_sums(features: HermiteFeatures, prepare, packed: list, X: np.ndarray, weights: np.ndarray) -> list:
-    k = len(packed[0])
-    sums = features.zero_sums(k)
-    for tile, tile_weights in prepare(X, weights):
-        features.tile_accumulate(sums, tile, features.tile_project(packed, tile) * tile_weights)
+def _normalized(tile):
+    """Scale the columns to the square root of their length; columns of zeros stay."""
+    xp = array_namespace(tile)
+    norms = xp.sqrt(xp.sum(tile * tile, axis=0))
+    return tile * (tile.shape[0] ** 0.5 / xp.where(norms > 0, norms, xp.ones_like(norms)))
+
+
+def _packed_sums(kernel: QuadraticKernel | GroupedKernel, packed: list, tiles: Iterable) -> list:
+    sums = kernel.zero_sums()
+    for tile, weights in tiles:
+        kernel.add_product(sums, packed, tile, weights)
     return sums
 
 
-def _dense_sum(features: HermiteFeatures, prepare, X: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _dense_sum(features: HermiteFeatures, tiles: Iterable) -> np.ndarray:
     total = np.zeros((features.dim, features.dim))
-    for tile, tile_weights in prepare(X, weights):
+    for tile, weights in tiles:
         values = features.transform(tile.T)
-        total += (values * tile_weights[:, None]).T @ values
+        total += (values * weights[:, None]).T @ values
     return total

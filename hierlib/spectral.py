@@ -2,8 +2,8 @@ r"""Algorithm 1 of the paper as a scikit-learn regressor: one spectral layer, on
 
 1. Hermite features of degree q; 2. their label-weighted moment matrix (2.6); 3. its leading eigenvectors, the learned
 first layer (2.11); 4. the second layer from the labels' moments with He2 of the first (2.12, 2.13); 5. a ridge
-regression on functions of the one number that is left (2.14). A fit makes some ten to thirty passes over the
-data, each of 16 n D operations, and holds d1 D numbers some twenty times; the upper layers cost one more pass.
+regression on functions of the one number that is left (2.14). A fit makes some ten to forty passes over the
+data, each of 8 n D operations, and holds d1 D numbers some twenty times; the upper layers cost one more pass.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hierlib._checks import check_integer, check_real
 from hierlib._parallel import ordered_map
 from hierlib.hermite import HermiteFeatures
-from hierlib.krylov import BLOCK, largest_modulus
+from hierlib.krylov import block_width, largest_modulus
 from hierlib.moment import ARRAY_BATCH, Data, MomentOperator, collect_labels, label_weights, map_batches
 
 __all__ = ["HierarchicalSpectralRegressor"]
@@ -57,7 +57,8 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
     tol : float, default 1e-2
         Relative residual of the eigenvectors (see `hierlib.krylov.largest_modulus`).
     max_passes : int, default 60
-        Largest number of passes over the data for the first layer, at least n_features/4.
+        Largest number of passes over the data for the first layer, at least n_features over the columns of one
+        (`hierlib.krylov.block_width`).
     n_jobs : int, default -1
         Number of joblib workers for the passes; -1 uses all cores.
     random_state : int or numpy.random.Generator, default 0
@@ -157,7 +158,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         stream : iterable of (X, y)
-            Batches of arrays; iterated some ten to thirty times, with the same result each time.
+            Batches of arrays; iterated some ten to forty times, with the same result each time.
 
         Returns
         -------
@@ -210,7 +211,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         check_integer("n_features", n_features, low=1, high=features.dim)
         check_real("holdout", self.holdout, low=0, high=0.9)
         check_real("tol", self.tol, low=0, open_low=True)
-        check_integer("max_passes", self.max_passes, low=-(-n_features // BLOCK))
+        check_integer("max_passes", self.max_passes, low=-(-n_features // block_width(n_features)))
         if not np.ptp(y):
             msg = f"y must not be constant, got {y[0]} everywhere."
             raise ValueError(msg)

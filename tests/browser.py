@@ -1,5 +1,6 @@
 """The rendered book in a headless browser: a server of its pages, and Chromium with every other host unresolvable."""
 
+import contextlib
 import functools
 import http.server
 import os
@@ -73,3 +74,20 @@ def browser():
     driver.set_script_timeout(20)
     yield driver
     driver.quit()
+
+
+def planted(fragment, *, page=PAGES[0]):
+    """Put a fragment of HTML at the end of a page's article."""
+    html = (SITE / page).read_text()
+    assert "</article>" in html
+    return html.replace("</article>", fragment + "</article>", 1)
+
+
+@contextlib.contextmanager
+def served(html):
+    name = "book/planted.html"
+    PLANTED[name] = html
+    try:
+        yield name
+    finally:
+        del PLANTED[name]

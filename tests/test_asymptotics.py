@@ -239,12 +239,49 @@ def test_remainder_hides_a_feature_weaker_than_its_edge_at_any_sample_size():
     assert np.isfinite(critical_sample_sizes(target, np.tanh, remainder=False)).all()
 
 
-def test_alignment_below_every_threshold_is_zero_and_the_error_one():
+def test_below_every_threshold_nothing_leaves_the_bulk_and_the_error_is_one():
     prediction = predict(TargetParameters(power_law(8, 0.0), d=2000, q=1), 1500, np.tanh)
-    assert_allclose(prediction.alignments, 0)
+    assert_allclose(prediction.outlier_alignments, 0)
+    # Eight directions of noise hold 8/2000 of any other direction, and a few times as much of these.
+    assert np.all((prediction.alignments > 8 / 2000) & (prediction.alignments < 0.03))
     assert np.isnan(prediction.eigenvalues).all()
     assert prediction.mse_holdout == 1.0
     assert 0.9 < prediction.mse_same_sample < 1.01
+
+
+@pytest.mark.parametrize("kept", [2, 20])
+def test_kept_noise_holds_its_share_of_a_direction_that_the_label_hardly_sees(kept):
+    prediction = predict(TargetParameters(np.array([1.0, 1e-4]), d=2000, q=1), 20_000, np.tanh, n_features=kept)
+    assert prediction.alignments[0] > 0.8
+    assert prediction.alignments[1] == pytest.approx((kept - 1) / 1998, rel=0.01)
+
+
+def test_alignment_at_and_below_the_threshold_is_that_of_the_outermost_noise():
+    dim, n, seeds = 300, 3000, 6
+    weights = power_law(12, 0.4)
+    prediction = predict(TargetParameters(weights, d=dim, q=1), n, np.tanh)
+    found = []
+    for seed in range(seeds):
+        features, y = gaussian_sample(weights, dim, n, np.random.default_rng(seed))
+        values, vectors = np.linalg.eigh(moment_matrix(features, np.tanh(y)))
+        found.append(np.sum(vectors[:12, np.argsort(-np.abs(values))[:12]] ** 2, axis=1))
+    hidden = prediction.outlier_alignments.max(axis=1) < 0.2
+    assert hidden.sum() >= 4
+    mean = np.mean(found, axis=0)
+    error = np.std(found, axis=0, ddof=1) / np.sqrt(seeds)
+    # The edge's own fluctuations, of relative order D^(-1/3) = 0.15, are left out.
+    assert np.all(
+        np.abs(mean - prediction.alignments)[hidden] < 4 * error[hidden] + 0.15 * prediction.alignments[hidden]
+    )
+    assert np.mean(mean[hidden]) > 3 * np.mean(prediction.outlier_alignments.max(axis=1)[hidden])
+
+
+def test_strong_feature_of_unbounded_labels_is_found_before_its_own_samples_turn_its_equation_back():
+    # Large labels come with a large first feature, so that phi_1 falls again beyond the pole of its samples.
+    weights = power_law(7, 0.4)
+    prediction = predict(TargetParameters(weights, d=60, q=1), 701)
+    assert prediction.outlier_alignments[0].max() > 0.6
+    assert prediction.outlier_alignments.max() < 1
 
 
 def test_slope_of_the_level_is_its_derivative():
@@ -373,7 +410,7 @@ def test_errors_of_the_identity_link_match_their_closed_forms():
     prediction = predict(TargetParameters(power_law(7, 0.4), d=1830, q=1), 60_000)
     weights = power_law(7, 0.4) * prediction.alignments
     eigenvalues = np.nansum(prediction.eigenvalues, axis=1)
-    # All seven are kept with certainty but the last; 2**13 Sobol points give 0.005.
+    # All seven are kept with certainty but the last; 2**14 Sobol points give 0.005.
     assert prediction.retention.sum(axis=1).min() > 0.95
     assert prediction.mse_holdout == pytest.approx(1 - np.sum(weights**2), abs=0.01)
     expected = 1 - (eigenvalues @ weights) ** 2 / np.sum(eigenvalues**2)
@@ -383,7 +420,7 @@ def test_errors_of_the_identity_link_match_their_closed_forms():
 def test_hidden_features_enter_the_same_sample_error_with_the_weight_of_the_edge():
     target = TargetParameters(np.full(16, 0.25), d=2000, q=1)
     prediction = predict(target, 12_000, np.tanh, n_features=16)
-    assert_allclose(prediction.alignments, 0, atol=1e-6)
+    assert_allclose(prediction.outlier_alignments, 0, atol=1e-6)
     assert prediction.mse_same_sample == pytest.approx(1, abs=0.01)
     few = predict(TargetParameters(MIXED, d=2000, q=1), 12_000, np.tanh, n_features=4)
     many = predict(TargetParameters(MIXED, d=2000, q=1), 12_000, np.tanh, n_features=40)

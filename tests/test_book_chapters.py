@@ -20,6 +20,9 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 """
 LONGEST_CELL = 25  # lines
 
+CLAIM = re.compile(r"^```\{prf:observation\} \S.*\n:label: (claim-[a-z0-9-]+)$", re.MULTILINE)
+CHECK = re.compile(r"^ *# checks (.+)$", re.MULTILINE)
+
 every_chapter = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 
 
@@ -34,6 +37,14 @@ def content(notebook):
 
 def tags(cell):
     return cell.metadata.get("tags", [])
+
+
+def asserts(cell):
+    """Whether a cell holds an assertion, of Python or of numpy."""
+    return any(
+        isinstance(node, ast.Assert) or (isinstance(node, ast.Attribute) and node.attr.startswith("assert_"))
+        for node in ast.walk(ast.parse(cell.source))
+    )
 
 
 def test_table_of_contents_lists_exactly_the_chapters_that_exist():
@@ -115,3 +126,22 @@ def test_every_figure_has_a_name_a_caption_and_a_description(source):
                 continue
             assert rendering.get("figure", {}).get("name", "").startswith("fig-"), cell.source[:200]
             assert rendering["figure"].get("caption"), cell.source[:200]
+
+
+@every_chapter
+def test_place_in_the_paper_is_said_right_below_the_answer(source):
+    opening = source.read_text().split("```{code-cell}")[0]
+    box = "\n\n```{admonition} In the paper\n:class: seealso\n"
+    assert opening.count(box) == 1
+    assert opening.index("\n*Question.*") < opening.index("\n*Answer.*") < opening.index(box)
+
+
+@every_chapter
+def test_every_claim_is_numbered_and_checked_and_every_check_names_a_claim(source):
+    notebook = jupytext.read(source)
+    claims = CLAIM.findall(source.read_text())
+    checked = {claim for cell in code_cells(notebook) if asserts(cell) for claim in CHECK.findall(cell.source)}
+    assert 2 <= len(claims) <= 5
+    assert len(set(claims)) == len(claims)
+    assert set(claims) == checked
+    assert {claim for cell in code_cells(notebook) for claim in CHECK.findall(cell.source)} == checked

@@ -4,12 +4,11 @@ A page passes when its console is silent, its mathematics is typeset, its images
 and anchors lead somewhere, and nothing was asked of another host. Planted faults show that each check can fail.
 """
 
-import contextlib
 import functools
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from browser import PAGES, PLANTED, SITE
+from browser import PAGES, SITE, planted, served
 from bs4 import BeautifulSoup
 from selenium.common.exceptions import TimeoutException
 
@@ -95,23 +94,6 @@ def excess_width(browser, url, *, width=390):
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fits_the_width_of_a_phone(browser, server, page):
     assert excess_width(browser, server + page) <= 0
-
-
-def planted(fragment, *, page=PAGES[0]):
-    """Put a fragment of HTML at the end of a page's article."""
-    html = (SITE / page).read_text()
-    assert "</article>" in html
-    return html.replace("</article>", fragment + "</article>", 1)
-
-
-@contextlib.contextmanager
-def served(html):
-    name = "book/planted.html"
-    PLANTED[name] = html
-    try:
-        yield name
-    finally:
-        del PLANTED[name]
 
 
 @pytest.mark.parametrize(

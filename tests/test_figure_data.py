@@ -62,6 +62,13 @@ def test_mesh_is_written_with_its_values(ax):
     assert_allclose(table(ax)[["x", "y", "value"]], [[0, 0, 1], [1, 0, 2], [0, 2, 3], [1, 2, 4]])
 
 
+def test_colour_bar_is_no_panel_and_empty_collections_have_no_points(ax):
+    image = ax.pcolormesh([0, 1], [0, 1], [[1.0, 2.0], [3.0, 4.0]], shading="nearest")
+    ax.contour([0, 1], [0, 1], [[1.0, 2.0], [3.0, 4.0]], levels=[9.0, 10.0])
+    ax.figure.colorbar(image, ax=ax)
+    assert len(table(ax)) == 4
+
+
 def test_segments_and_areas_are_written_as_their_corners(ax):
     ax.hlines(1.0, 0, 2)
     ax.fill_between([0, 1], [0, 0], [1, 2])

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from numpy.polynomial.hermite_e import hermegauss, hermeval
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hierlib.hermite import BLOCK_ROWS, TILE, HermiteFeatures
+from hierlib._kernels import tile_width
+from hierlib.hermite import HermiteFeatures
 
 # (d, q) with every branch: q = 1, the quadratic kernel with one and several row blocks, and the recursion.
-SIZES = [(1, 1), (7, 1), (1, 2), (5, 2), (2 * BLOCK_ROWS + 9, 2), (1, 3), (4, 3), (1, 4), (4, 4), (3, 5)]
+SIZES = [(1, 1), (7, 1), (1, 2), (5, 2), (49, 2), (1, 3), (4, 3), (31, 3), (1, 4), (4, 4), (3, 5)]
 
 
 def written_out(X, q):
@@ -77,9 +78,11 @@ def test_features_are_orthonormal_under_gaussian_inputs_within_error_bars(d, q, 
 
 
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 1.2e-7), ("float64", 2.3e-16)])
-@pytest.mark.parametrize("n", [0, 1, TILE, TILE + 1, 2 * TILE + 7])
+@pytest.mark.parametrize("tiles", [0, 1, 2])
+@pytest.mark.parametrize("more", [0, 1, 7])
 @pytest.mark.parametrize(("d", "q"), SIZES)
-def test_projections_equal_those_of_formed_features(d, q, n, dtype, eps):
+def test_projections_equal_those_of_formed_features(d, q, tiles, more, dtype, eps):
+    n = tiles * tile_width(d) + more if d < 10 else 50 * tiles
     rng = np.random.default_rng(d + 10 * q)
     features = HermiteFeatures(d, q)
     X, A = rng.standard_normal((n, d)).astype(dtype), rng.standard_normal((3, features.dim)).astype(dtype)
@@ -93,15 +96,17 @@ def test_projections_equal_those_of_formed_features(d, q, n, dtype, eps):
 
 
 @pytest.mark.parametrize(("d", "q"), SIZES)
-def test_accumulated_sums_are_the_adjoint_of_projections(d, q):
+def test_weighted_sums_of_tiles_equal_those_of_formed_features(d, q):
     rng = np.random.default_rng(0)
     features = HermiteFeatures(d, q)
-    X, coefficients = rng.standard_normal((50, d)), rng.standard_normal((4, 50))
-    sums = features.zero_sums(4)
+    X, weights, V = rng.standard_normal((50, d)), rng.standard_normal(50), rng.standard_normal((features.dim, 4))
+    kernel = features.kernel(4)
+    packed, sums = kernel.pack(V), kernel.zero_sums()
     for part in (slice(0, 20), slice(20, 50)):
-        features.tile_accumulate(sums, np.ascontiguousarray(X[part].T), coefficients[:, part])
-    expected = features.transform(X).T @ coefficients.T
-    assert_allclose(features.unpack(sums), expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
+        kernel.add_product(sums, packed, np.ascontiguousarray(X[part].T), weights[part])
+    formed = features.transform(X)
+    expected = formed.T @ (weights[:, None] * (formed @ V))
+    assert_allclose(kernel.unpack(sums), expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize(("d", "q"), [(4, 1), (5, 2), (4, 3), (3, 4)])

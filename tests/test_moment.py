@@ -36,7 +36,7 @@ def data_set(n, d, seed=0):
 @pytest.mark.parametrize(("d", "q"), SIZES)
 def test_products_equal_those_of_the_formed_matrix_to_rounding(d, q, normalize, dtype):
     # More than one tile and more than one batch, neither of them full at the end.
-    n = moment.ARRAY_BATCH + moment.TILE + 3
+    n = 2 * moment.ARRAY_BATCH + 3
     X, y = data_set(n, d)
     dense, F = written_out(X, y, q, normalize)
     V = np.random.default_rng(1).standard_normal((F.shape[1], 3))

@@ -1,8 +1,9 @@
-"""Make the rendered pages complete: mathematics from an installed package, nothing from other hosts."""
+"""Make the rendered pages complete and light: mathematics from an installed package, nothing from other hosts."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -38,9 +39,21 @@ def drop_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
+def drop_icon_script(app, exception):
+    """Leave out the script of Font Awesome, 1.5 MB on every page: the theme loads the same icons as a font, too."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text()
+        without = re.sub(r'\s*<script src="[^"]*fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>', "", text)
+        if without != text:
+            page.write_text(without)
+
+
 def setup(app):
-    """Register the three hooks."""
+    """Register the hooks."""
     app.connect("builder-inited", use_local_mathjax)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", drop_icon_script)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
