@@ -26,9 +26,7 @@ def test_products_equal_those_of_numpy(library, d, q, normalize, dtype):
     X, y = rng.standard_normal((n, d)), rng.standard_normal(n)
     exact = MomentOperator((X, y), degree=q, normalize=normalize, dtype="float64")
     V = rng.standard_normal((exact.shape[0], 3))
-    operator = MomentOperator(
-        (library.asarray(X), library.asarray(y)), degree=q, normalize=normalize, dtype=dtype
-    )
+    operator = MomentOperator((library.asarray(X), library.asarray(y)), degree=q, normalize=normalize, dtype=dtype)
     product = operator @ V
     assert isinstance(product, np.ndarray)
     # Sums of 8192 products of either sign at rounding, relative to the result: a random walk of sqrt(8192) steps.
