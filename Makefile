@@ -26,6 +26,7 @@ help:
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
 	@echo "make visible-data  recompute the stored results of chapter 10"
+	@echo "make validation-data  recompute the simulations that the predictions are tested against"
 	@echo "make clean    remove what was built (the environment stays)"
 
 environment: $(ENVIRONMENT)
@@ -83,6 +84,10 @@ paper-data: $(ENVIRONMENT)
 # The stored comparison of chapter 10, a point at a time: some minutes of processor time, and it can be interrupted.
 visible-data: $(ENVIRONMENT)
 	python book/_tools/visible_data.py
+
+# The simulations of the chapter that tests the predictions: half an hour of one core, and it can be interrupted.
+validation-data: $(ENVIRONMENT)
+	python book/_tools/validation_data.py
 
 clean:
 	rm -rf _build

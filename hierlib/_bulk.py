@@ -41,8 +41,8 @@ class Bulk:
     With `s` the (n-scaled) Stieltjes transform, :math:`a(s)=E[v/(1-vs)]` and
     :math:`\varphi_i(s)=E[(\tilde h_i^2-1)v/(1-vs)]`, an eigenvalue outside the bulk sits at
 
-    .. math:: \psi(s) = \frac{1}{\delta s} + a(s) + \delta s\,\kappa(s), \qquad
-              \kappa(s) = \frac{c}{D}\sum_j\varphi_j(s)^2,
+    .. math:: \psi(s) = \frac{1}{\delta s} + a(s) + \frac{\delta s\,\kappa^2}{\kappa-\delta s\,\kappa_3}, \qquad
+              \kappa(s) = \frac{c}{D}\sum_j\varphi_j(s)^2, \quad \kappa_3(s) = \frac{c_3}{D}\sum_j\varphi_j(s)^3,
 
     and feature `i` has one where :math:`1/(\delta s)=\varphi_i(s)+2(c/D)\,\delta s\,\varphi_i(s)^2`. Positive `s` is
     above the bulk, negative below.
@@ -55,15 +55,16 @@ class Bulk:
         Samples per noise dimension, n/(D - d1).
     n : int
         Number of samples: it decides which tail of `v` is populated.
-    remainder : float
-        The coefficient c/D of the finite-d remainder of the population matrix.
+    remainder, skewness : float
+        The coefficients c/D and c_3/D of the finite-d remainder of the population matrix.
     """
 
-    def __init__(self, law: WeightLaw, delta: float, n: float, remainder: float) -> None:
+    def __init__(self, law: WeightLaw, delta: float, n: float, remainder: float = 0.0, skewness: float = 0.0) -> None:
         self.law = law
         self.delta = delta
         self.n = n
         self.remainder = remainder
+        self.skewness = skewness
         self.edges = {side: self._edge(side) for side in (-1, 1)}
 
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -85,10 +86,17 @@ class Bulk:
         return 1 / (self.delta * s) + a + shift, a_slope + shift_slope - 1 / (self.delta * s**2)
 
     def shift(self, s: np.ndarray, phi: np.ndarray, phi_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Level shift by the population remainder, delta s kappa(s), and its derivative."""
-        kappa = self.remainder * np.sum(phi**2, axis=0)
+        """Level shift by the population remainder, and its derivative."""
+        resolvent = self.delta * s
+        kappa, kappa_3 = self.remainder * np.sum(phi**2, axis=0), self.skewness * np.sum(phi**3, axis=0)
         kappa_slope = 2 * self.remainder * np.sum(phi * phi_slope, axis=0)
-        return self.delta * s * kappa, self.delta * (kappa + s * kappa_slope)
+        kappa_3_slope = 3 * self.skewness * np.sum(phi**2 * phi_slope, axis=0)
+        # kappa^2 g/(kappa - g kappa_3) with g = delta s: a quotient, for which 0/0 at s = 0 means 0.
+        top, below = resolvent * kappa**2, kappa - resolvent * kappa_3
+        top_slope = self.delta * kappa**2 + 2 * resolvent * kappa * kappa_slope
+        below_slope = kappa_slope - self.delta * kappa_3 - resolvent * kappa_3_slope
+        below = np.where(below == 0, 1.0, below)
+        return top / below, (top_slope - top / below * below_slope) / below
 
     def tail_count(self, s: np.ndarray, side: int) -> np.ndarray:
         """Count the samples beyond the pole, n P(v s > 1): each makes a noise eigenvalue farther out than psi(s)."""
@@ -271,16 +279,41 @@ def remainder_coefficient(d: int, degree: int) -> float:
     d, degree = check_integer("d", d, low=2), check_integer("degree", degree, low=1)
     if degree == 1:
         return 0.0
-    # Gauss rule for (1 - t^2)^((d - 3)/2): exact to degree 4q, and its recurrence gives p_q.
+    weights, polynomials = _gegenbauer(d, degree)
+    return float(weights @ polynomials[degree] ** 4 - 3) / 2
+
+
+def remainder_skewness(d: int, degree: int) -> float:
+    r"""Return the coefficient of the remainder's third moment, :math:`c_3=\sum_{k\ge1}f_k^3/\sqrt{N_k}`.
+
+    The :math:`f_k` are the coefficients of :math:`p_q^2` in the orthonormal :math:`p_k`, and :math:`N_k` counts the
+    spherical harmonics of degree k. It is O(1/sqrt(D)), and 0 for degree 1.
+    """
+    if degree == 1:
+        return 0.0
+    weights, polynomials = _gegenbauer(d, degree)
+    orders = range(2, 2 * degree + 1, 2)
+    return float(
+        sum(
+            (weights @ (polynomials[degree] ** 2 * polynomials[k])) ** 3
+            / np.sqrt(comb(d + k - 1, k) - comb(d + k - 3, k - 2))
+            for k in orders
+        )
+    )
+
+
+def _gegenbauer(d: int, degree: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Gauss weights for the inner product of two random unit vectors, and p_0, ..., p_2q at its nodes."""
+    # Gauss rule for (1 - t^2)^((d - 3)/2): exact to degree 4q + 1, and its recurrence gives the polynomials.
     count = 2 * degree + 1
     k = np.arange(2, count)
     squares = k * (k + d - 3) / ((2 * k + d - 2) * (2 * k + d - 4))
     off = np.sqrt(np.append(1 / d, squares))
     t, vectors = eigh_tridiagonal(np.zeros(count), off)
-    previous, current = np.zeros(count), np.ones(count)
-    for j in range(degree):
-        previous, current = current, (t * current - (off[j - 1] * previous if j else 0.0)) / off[j]
-    return float(np.sum(vectors[0] ** 2 * current**4) - 3) / 2
+    polynomials = [np.ones(count), t / off[0]]
+    for j in range(1, count - 1):
+        polynomials.append((t * polynomials[j] - off[j - 1] * polynomials[j - 1]) / off[j])
+    return vectors[0] ** 2, polynomials
 
 
 @dataclass(frozen=True)
@@ -292,6 +325,7 @@ class Model:
     law: WeightLaw
     noise_dim: int
     remainder: float
+    skewness: float
     link: Function
     degree: int
     d: int
@@ -303,7 +337,7 @@ class Model:
 
     def bulk(self, n: float) -> Bulk:
         """Return the bulk at sample size n."""
-        return Bulk(self.law, n / self.noise_dim, n, self.remainder)
+        return Bulk(self.law, n / self.noise_dim, n, self.remainder, self.skewness)
 
 
 def build_model(
@@ -341,6 +375,9 @@ def _cached_model(
     values = np.array(weights)
     cells = label_grid(values, d, degree, link, radial=radial)
     law = weight_law(cells, transform, normalize=normalize)
-    # Negative only for d below 4, where the expansion means nothing.
-    coefficient = max(0.0, remainder_coefficient(d, degree)) / noise_dim if radial and remainder else 0.0
-    return Model(values, cells, law, noise_dim, coefficient, link, degree, d)
+    coefficient, skewness = 0.0, 0.0
+    if radial and remainder:
+        # Negative only for d below 4, where the expansion means nothing.
+        coefficient = max(0.0, remainder_coefficient(d, degree)) / noise_dim
+        skewness = remainder_skewness(d, degree) / noise_dim
+    return Model(values, cells, law, noise_dim, coefficient, skewness, link, degree, d)

@@ -123,12 +123,13 @@ def predict(
     r"""Predict the spectrum of the moment matrix, the alignments and the test errors at n samples.
 
     .. math::
-        \psi(s) = \frac{1}{\delta s} + E\Bigl[\frac{v}{1-vs}\Bigr] + \delta s\,\kappa(s), \qquad
+        \psi(s) = \frac{1}{\delta s} + E\Bigl[\frac{v}{1-vs}\Bigr] + \sigma(s), \qquad
         \frac{1}{\delta s} = \varphi_i(s) + \tfrac{2c}{D}\,\delta s\,\varphi_i(s)^2, \qquad
         \cos^2\theta_i = \frac{|\psi'(s)|}{|\psi'(s)| + \chi_i(s)},
 
-    with :math:`\chi_i=\partial_s\{E[\tilde h_i^2v/(1-vs)]+\delta s\,(\kappa+\tfrac{2c}{D}\varphi_i^2)\}` and
-    :math:`\kappa=\tfrac cD\sum_j\varphi_j^2`.
+    with :math:`\sigma=\delta s\,\kappa^2/(\kappa-\delta s\,\kappa_3)`, :math:`\kappa=\tfrac cD\sum_j\varphi_j^2` and
+    :math:`\kappa_3=\tfrac{c_3}D\sum_j\varphi_j^3`; :math:`\chi_i` is the slope of
+    :math:`E[\tilde h_i^2v/(1-vs)]+\sigma+\tfrac{2c}{D}\,\delta s\,\varphi_i^2`.
 
     Parameters
     ----------
@@ -462,7 +463,7 @@ def noise_edges(sample_weights: np.ndarray, dim: int, level: float = 0.99) -> np
         msg = "sample_weights must have both signs."
         raise ValueError(msg)
     n = len(weights)
-    bulk = Bulk(empirical_law(weights), n / dim, n, 0.0)
+    bulk = Bulk(empirical_law(weights), n / dim, n)
     # Half of the risk on either side; the gamma law has the first three moments of Tracy and Widom's.
     quantile = 0.186054 * gammaincinv(46.446, 0.5 + 0.5 * level) - 9.84801
     ends = []

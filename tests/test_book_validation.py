@@ -1,0 +1,43 @@
+"""Stored simulations agree with predictions within the stated accuracy; an error of ten per cent would show."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hierlib.asymptotics import TargetParameters, predict
+
+TABLE = Path(__file__).parents[1] / "book" / "data" / "validation.csv"
+LAW = ["d", "q", "gamma", "link", "signs", "setting", "n"]
+
+
+def residuals(d, q, *, n_scale=1.0):
+    """Measured less predicted alignments of the features found with bounded labels, identity link."""
+    table = pd.read_csv(TABLE, comment="#")
+    table = table[(table["quantity"] == "alignment") & (table["setting"] == "bounded") & (table["link"] == "identity")]
+    found = []
+    for (_, _, gamma, _, signs, _, n), rows in table[(table["d"] == d) & (table["q"] == q)].groupby(LAW, sort=False):
+        weights = np.where(np.array(list(signs)) == "+", 1.0, -1.0) * np.arange(1, len(signs) + 1) ** -gamma
+        target = TargetParameters(weights / np.linalg.norm(weights), d=d, q=q)
+        p = predict(target, round(n_scale * n), np.tanh, normalize=q > 1)
+        chosen = (p.retention.max(axis=1) > 0.99) & (p.alignments > 0.5)
+        found.extend((rows["mean"].to_numpy() - p.alignments)[chosen])
+    return np.array(found)
+
+
+# The aims: 0.02 from dimension 120 on, 0.05 at 60.
+@pytest.mark.parametrize(("d", "q", "aim"), [(250, 1, 0.02), (820, 1, 0.02), (60, 2, 0.05)])
+def test_alignments_of_found_features_agree_with_stored_simulations(d, q, aim):
+    found = residuals(d, q)
+    assert len(found) >= 10
+    assert np.abs(found).mean() < aim
+
+
+@pytest.mark.parametrize("d", [250, 820])
+@pytest.mark.parametrize("n_scale", [0.9, 1.1])
+def test_stored_simulations_would_betray_a_constant_off_by_ten_per_cent(d, n_scale):
+    right, wrong = residuals(d, 1), residuals(d, 1, n_scale=n_scale)
+    # An alignment moves by (1 - c^2)/10, some 0.015 on average, in one direction.
+    assert abs(right.mean()) < 0.005 < abs(wrong.mean())
+    assert np.mean(wrong**2) > 1.5 * np.mean(right**2)
