@@ -28,6 +28,7 @@ CASES: list[tuple[str, dict]] = [
     ("08_depth", {"d": 7, "n": 250, "gamma": 0.0}),
     ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 8}),
     ("13_every_ridge", {"alpha": 1.2, "n_latents": 500, "n_draws": 8}),
+    ("19_explorer", {"max_features": 3, "n_checks": 1, "seed": 5}),
 ]
 
 every_chapter = pytest.mark.parametrize("name", CHAPTERS)
