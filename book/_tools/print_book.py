@@ -60,8 +60,8 @@ h1 { font-size: 26pt; line-height: 1.2; margin: 5cm 0 0.4cm; }
 """
 NUMBER_STYLE = """
 body { font: 9pt Georgia, serif; color: #444; margin: 0; }
-div { height: 10.1in; position: relative; break-after: page; } div:last-child { break-after: auto; }
-span { position: absolute; bottom: -0.28in; left: 0; right: 0; text-align: center; }
+div { height: 9.9in; position: relative; break-after: page; } div:last-child { break-after: auto; }
+span { position: absolute; bottom: -0.2in; left: 0; right: 0; text-align: center; }
 """
 
 
