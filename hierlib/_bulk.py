@@ -65,7 +65,11 @@ class Bulk:
         self.n = n
         self.remainder = remainder
         self.skewness = skewness
-        self.edges = {side: self._edge(side) for side in (-1, 1)}
+
+    @cached_property
+    def edges(self) -> dict[int, float]:
+        """Values of s at the lower (-1) and the upper (1) end of the bulk."""
+        return {side: self._edge(side) for side in (-1, 1)}
 
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
