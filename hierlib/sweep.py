@@ -147,7 +147,8 @@ def learning_point(
     (True, True)
     """
     n = _sample_size(d, alpha)
-    target, estimator = _setting(d, seed, q, eps, n_features, gamma, link, model, label_transform, normalize, holdout)
+    estimation = (label_transform, normalize, ranking, second_layer, leave_one_out, holdout)
+    target, estimator = _setting(d, seed, q, eps, n_features, gamma, link, model, *estimation)
     estimator.fit(*target.sample(n, seed=2 * seed))
     return _measure(estimator, target, *target.sample(n_test, seed=2 * seed + 1))
 
@@ -167,6 +168,9 @@ def learning_curve(
     n_test: int = 5000,
     label_transform: str | None = None,
     normalize: bool = False,
+    ranking: str = "modulus",
+    second_layer: str = "moments",
+    leave_one_out: bool = False,
     holdout: float = 0.0,
 ) -> xr.Dataset:
     """Fit Algorithm 1 on growing heads of one sample a seed, each fit starting from the one before.
@@ -177,7 +181,9 @@ def learning_curve(
         Logarithmic sample sizes; computed in ascending order.
     seeds, directory
         As for `run`, of which this is another form.
-    d, q, eps, n_features, gamma, link, model, n_test, label_transform, normalize, holdout
+    d, q, eps, n_features, gamma, link, model, n_test
+        As for `learning_point`.
+    label_transform, normalize, ranking, second_layer, leave_one_out, holdout
         As for `learning_point`.
 
     Returns
@@ -201,7 +207,8 @@ def learning_curve(
     >>> curve["overlap"].squeeze().values.round(2)
     array([0.87, 0.99])
     """
-    settings = (q, eps, n_features, gamma, link, model, label_transform, normalize, holdout)
+    estimation = (label_transform, normalize, ranking, second_layer, leave_one_out, holdout)
+    settings = (q, eps, n_features, gamma, link, model, *estimation)
     values = [_nonempty("alphas", alphas), [check_integer("seeds", s, low=0) for s in _nonempty("seeds", seeds)]]
     fixed = {"d": d, "n_test": n_test, "settings": settings}
     store = None if directory is None else _open_store(Path(directory), _identity(learning_curve, fixed))
@@ -243,7 +250,20 @@ def _sample_size(d: int, alpha: float) -> int:
 
 
 def _setting(
-    d: int, seed: int, q, eps, n_features, gamma, link, model, label_transform, normalize, holdout
+    d: int,
+    seed: int,
+    q,
+    eps,
+    n_features,
+    gamma,
+    link,
+    model,
+    label_transform,
+    normalize,
+    ranking,
+    second_layer,
+    leave_one_out,
+    holdout,
 ) -> tuple[HierarchicalTarget, HierarchicalSpectralRegressor]:
     check_choice("model", model, ("hermite", "gaussian"))
     target = HierarchicalTarget(d=d, q=q, eps=eps, n_features=n_features, gamma=gamma, link=link, seed=seed)
