@@ -128,8 +128,8 @@ def feature_curves(n_features: int, gamma: float, link: str, ratios: np.ndarray)
     >>> from hierlib.explorer import feature_curves
     >>> curves = feature_curves(2, 0.4, "tanh", [0.1, 0.5])
     >>> curves.alignments.round(2)
-    array([[0.87, 0.42],
-           [0.88, 0.46]])
+    array([[0.81, 0.26],
+           [0.85, 0.33]])
     """
     ratios = check_array("ratios", ratios, shape=(None,))
     if np.any((ratios < 0) | (ratios > 1)):

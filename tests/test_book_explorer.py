@@ -151,9 +151,9 @@ def test_page_weighs_less_than_three_mebibytes(explorer, server):
     assert (SITE / PAGE).stat().st_size + own + images < LARGEST_PAGE
 
 
-def test_sweep_of_a_slider_redraws_every_frame(explorer, record_property):
+def test_sweep_of_a_slider_redraws_every_frame(explorer):
     intervals = explorer.execute_async_script(FRAMES)
-    # Measured, not asserted: how long a frame takes depends on what else the machine does.
-    record_property("median_frame_ms", float(np.median(intervals)))
+    # Measured (pytest -s), not asserted: how long a frame takes depends on what else the machine does.
+    print(f"{np.median(intervals):.1f} ms a frame, slowest {np.max(intervals):.1f} ms")
     assert len(intervals) > 80
     assert explorer.find_element(By.ID, "explorer-gamma-value").text == "0.90"

@@ -178,12 +178,12 @@ def assemble(session: webdriver.Chrome, title: str, parts: list[Part], origin: s
     for page, number in zip(writer.pages, print_markup(session, NUMBER_STYLE, numbers).pages, strict=True):
         page.merge_page(number)
 
-    writer.add_outline_item("Contents", 1 if front > 1 else 0)
+    writer.add_outline_item("Contents", page_number=1 if front > 1 else 0)
     above: dict[str, object] = {}
     for part, number in zip(parts, first, strict=True):
         if part.caption and part.caption not in above:
-            above[part.caption] = writer.add_outline_item(part.caption, number - 1, bold=True)
-        writer.add_outline_item(part.title, number - 1, parent=above.get(part.caption))
+            above[part.caption] = writer.add_outline_item(part.caption, page_number=number - 1, bold=True)
+        writer.add_outline_item(part.title, page_number=number - 1, parent=above.get(part.caption))
     link_inside(writer, origin, {part.page: number - 1 for part, number in zip(parts, first, strict=True)})
     writer.add_metadata({"/Title": title, "/Subject": "Runnable edition of arXiv:2605.14567"})
     writer.compress_identical_objects()
