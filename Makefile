@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench run-times archive depth-data paper-data validation-data clean
+.PHONY: help environment book refresh test lint bench bench-data mutate run-times archive depth-data paper-data visible-data validation-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,10 +19,13 @@ help:
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
+	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
+	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
 	@echo "make run-times  measure how long the chapters take, for the page of parameters"
 	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
 	@echo "make depth-data  recompute the stored results of chapter 08"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
+	@echo "make visible-data  recompute the stored results of chapter 10"
 	@echo "make validation-data  recompute the simulations that the predictions are tested against"
 	@echo "make clean    remove what was built (the environment stays)"
 
@@ -55,6 +58,14 @@ lint: $(ENVIRONMENT)
 bench: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py
 
+# Tests of the tests: about ten minutes on two idle cores.
+mutate: $(ENVIRONMENT)
+	python benchmarks/mutate.py
+
+# The same, and the constants that the chapter on clusters computes with.
+bench-data: $(ENVIRONMENT)
+	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py --store
+
 # Processor time of every chapter at its defaults, one after the other.
 run-times: $(ENVIRONMENT)
 	python book/_tools/run_times.py
@@ -69,6 +80,10 @@ depth-data: $(ENVIRONMENT)
 # Figures 2 to 5 at the paper's own sizes: some hours on two cores, and it can be interrupted.
 paper-data: $(ENVIRONMENT)
 	python book/_tools/paper_data.py
+
+# The stored comparison of chapter 10, a point at a time: some minutes of processor time, and it can be interrupted.
+visible-data: $(ENVIRONMENT)
+	python book/_tools/visible_data.py
 
 # The simulations of the chapter that tests the predictions: half an hour of one core, and it can be interrupted.
 validation-data: $(ENVIRONMENT)

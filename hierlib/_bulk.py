@@ -65,7 +65,11 @@ class Bulk:
         self.n = n
         self.remainder = remainder
         self.skewness = skewness
-        self.edges = {side: self._edge(side) for side in (-1, 1)}
+
+    @cached_property
+    def edges(self) -> dict[int, float]:
+        """Values of s at the lower (-1) and the upper (1) end of the bulk."""
+        return {side: self._edge(side) for side in (-1, 1)}
 
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
@@ -287,7 +291,7 @@ def remainder_skewness(d: int, degree: int) -> float:
     r"""Return the coefficient of the remainder's third moment, :math:`c_3=\sum_{k\ge1}f_k^3/\sqrt{N_k}`.
 
     The :math:`f_k` are the coefficients of :math:`p_q^2` in the orthonormal :math:`p_k`, and :math:`N_k` counts the
-    spherical harmonics of degree k. It is O(1/sqrt(D)), and 0 for degree 1.
+    spherical harmonics of degree k. It is O(1/d), and 0 for degree 1.
     """
     if degree == 1:
         return 0.0

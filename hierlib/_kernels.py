@@ -2,8 +2,8 @@ r"""Products of a tile of samples with blocks of feature directions: the inner l
 
 A tile is an array of inputs, shape (d, m), the m samples along the contiguous axis. A kernel knows the degree and the
 number k of columns, lays these out once (`pack`), and adds :math:`F\,\mathrm{diag}(w)\,F^\top V` of a tile to sums in
-float64 without forming the D x m features F. Both kernels rest on the same idea: features with the same leading index i
-are :math:`x_i` times features of lower degree in the variables behind i, so that several leading indices and all columns
+float64 without forming the D x m features F. Both kernels rest on the same idea: features with leading index i are
+:math:`x_i` times features of lower degree in the variables behind i, so that several leading indices and all columns
 make one matrix product with the lower features, followed by a weighted sum over the indices.
 """
 
@@ -29,7 +29,7 @@ ACCELERATOR_ROWS = 2048
 
 
 def tile_width(d: int) -> int:
-    """Samples of a tile of d inputs."""
+    """Choose the number of samples of a tile of d inputs."""
     return max(256, min(2048, TILE_NUMBERS // d))
 
 
@@ -107,17 +107,17 @@ class GroupedKernel:
     r"""Any degree, on arrays of any library with the array API.
 
     Features with leading index i, repeated p times, are :math:`\mathrm{He}_p(x_i)/\sqrt{p!}` times the last features of
-    degree q - p. A group of leading indices shares the longest of these, and rows that need fewer are filled with zeros.
+    degree q - p. A group of leading indices shares the longest of these; rows that need fewer are filled with zeros.
 
     Parameters
     ----------
     d, degree, k : int
         Numbers of inputs, degree q, number of columns.
     rows : int, optional
-        Rows of one matrix product, about.
+        Rows of one matrix product, about. More would fill more places with zeros.
     """
 
-    def __init__(self, d: int, degree: int, k: int, rows: int = PRODUCT_ROWS) -> None:
+    def __init__(self, d: int, degree: int, k: int, rows: int = PRODUCT_ROWS // 2) -> None:
         self.d, self.degree, self.k = d, degree, k
         self.dim = comb(d + degree - 1, degree)
         starts = {}
@@ -180,7 +180,9 @@ class GroupedKernel:
         projections = packed[-1] @ hermite[self.degree]
         for block, (power, lo, hi, features) in zip(packed, self.groups, strict=False):
             products = block @ lower[self.degree - power][-features.shape[1] :, :]
-            products = xp.reshape(products, (self.k, hi - lo, -1)) * hermite[power][lo:hi, :]
+            products = xp.reshape(products, (self.k, hi - lo, -1))
+            # In place: a fresh array of this size would come from the system page by page.
+            products *= hermite[power][lo:hi, :]
             projections += xp.sum(products, axis=1)
         return projections
 
@@ -235,7 +237,7 @@ def to_numpy(array: Any) -> np.ndarray:
 
 
 def _rest(d: int, degree: int, i: int, power: int) -> int:
-    """Number of features of degree `degree` that start with index i exactly `power` times."""
+    """Count the features of a degree that start with index i exactly `power` times."""
     return comb(d - i - 2 + degree - power, degree - power) if power < degree and i < d - 1 else int(power == degree)
 
 

@@ -91,7 +91,7 @@ def largest_modulus(
     tol : float, default 1e-2
         Relative residual, positive.
     max_products : int, default 60
-        Largest number of products with the operator, enough for a space of dimension k (each adds `block_width` columns).
+        Largest number of products with the operator, each with `block_width` columns: at least k columns in all.
     rank : callable, optional
         Order of preference: maps Ritz values to their indices, best first. By default by modulus.
 

@@ -4,26 +4,32 @@ r"""Algorithm 1 of the paper as a scikit-learn regressor: one spectral layer, on
 first layer (2.11); 4. the second layer from the labels' moments with He2 of the first (2.12, 2.13); 5. a ridge
 regression on functions of the one number that is left (2.14). A fit makes some ten to forty passes over the
 data, each of 8 n D operations, and holds d1 D numbers some twenty times; the upper layers cost one more pass.
+Options that the paper does not have make the features visible at sizes that can be simulated; one preset sets them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from math import ceil
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hierlib._checks import check_integer, check_real
+from hierlib._checks import check_choice, check_integer, check_real
 from hierlib._parallel import ordered_map
+from hierlib._second_layer import best_quadratic_form, moments_of_batch
 from hierlib.hermite import HermiteFeatures
-from hierlib.krylov import block_width, largest_modulus
+from hierlib.krylov import Eigenpairs, block_width, by_modulus, largest_modulus
 from hierlib.moment import ARRAY_BATCH, Data, MomentOperator, collect_labels, label_weights, map_batches
+from hierlib.shrinkage import SampleBulk, edge_distance, effective_weights
 
 __all__ = ["HierarchicalSpectralRegressor"]
 
@@ -37,12 +43,13 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
     r"""Layer-wise spectral estimator of a hierarchical target (Algorithm 1).
 
     The inputs are expected to be standard normal (put a ``StandardScaler`` in front where they are not). The defaults
-    are the paper's setting.
+    are the paper's setting; `recommended` is the best one known.
 
     Parameters
     ----------
-    n_features : int, optional
-        Number d1 of first-layer features to learn; floor(sqrt(d)) by default.
+    n_features : int or "auto", optional
+        Number d1 of first-layer features to learn; floor(sqrt(d)) by default. With "auto", as many as there are
+        eigenvalues that noise does not reach (`hierlib.shrinkage.SampleBulk.interval`), possibly none.
     degree : int, default 2
         Degree q of the Hermite features.
     label_transform : {"tanh"} or callable, optional
@@ -51,6 +58,16 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
     normalize : bool, default False
         Form the moment matrix from :math:`\sqrt d\,x/\|x\|`, which removes the fluctuations of the norm of x. Upper
         layers and predictions use x itself.
+    ranking : {"modulus", "edge"}, default "modulus"
+        Which eigenvalues are the leading ones: those of largest modulus, or those farthest beyond the predicted edge
+        of the noise on their side (with "auto", beyond the end of the interval), so that a lopsided bulk does not hide
+        features of the minority sign. Near the thresholds and with raw inputs, whose edges are hard to predict,
+        ranking by edge can also cost features of the majority sign.
+    second_layer : {"moments", "least_squares"}, default "moments"
+        Weights of the second layer: moments of the labels, or the quadratic form that fits the labels best.
+    leave_one_out : bool, default False
+        Fit the upper layers on leave-one-out features (`hierlib.shrinkage.leave_one_out`): the sample of the first
+        layer then serves like a fresh one. Nothing to do with `holdout`, whose samples are fresh.
     holdout : float, default 0.0
         Share of the sample, the last part of it, kept for layers two and three, between 0 and 0.9. With 0 they reuse
         the sample of the first layer.
@@ -58,23 +75,26 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         Relative residual of the eigenvectors (see `hierlib.krylov.largest_modulus`).
     max_passes : int, default 60
         Largest number of passes over the data for the first layer, at least n_features over the columns of one
-        (`hierlib.krylov.block_width`).
+        (`hierlib.krylov.block_width`); with "auto", for each number of features that is tried.
     n_jobs : int, default -1
         Number of joblib workers for the passes; -1 uses all cores.
+    warm_start : bool, default False
+        Start the eigenvectors from those of the fit before, if it had as many features of as many dimensions: fewer
+        passes when the sample has only grown.
     random_state : int or numpy.random.Generator, default 0
         Start of the eigenvector iteration.
 
     Attributes
     ----------
     components_ : ndarray, shape (n_features, dim)
-        Learned directions, orthonormal rows in the order of their eigenvalues' moduli; the entry of largest modulus of
-        each is positive.
+        Learned directions, orthonormal rows in the order of `ranking`; the entry of largest modulus of each is
+        positive.
     eigenvalues_ : ndarray, shape (n_features,)
         Eigenvalues of the moment matrix.
     second_layer_ : ndarray, shape (n_features, n_features)
         Weights of the second layer, symmetric.
     readout_ : sklearn.pipeline.Pipeline
-        Cubic splines of the second layer's output, and a ridge regression on them.
+        Cubic splines of the second layer's output, and a ridge regression on them; without features, the mean label.
     n_passes_ : int
         Passes over the first layer's sample that its eigenvectors took.
     converged_ : bool
@@ -97,7 +117,8 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
 
     References
     ----------
-    Paper, Algorithm 1, equations (2.6) and (2.11) to (2.14); appendix D for the independent half.
+    Paper, Algorithm 1, equations (2.6) and (2.11) to (2.14); appendix D for the independent half. The other options:
+    this book, chapter *Visible Thresholds*.
 
     Examples
     --------
@@ -113,26 +134,73 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
 
     def __init__(
         self,
-        n_features: int | None = None,
+        n_features: int | str | None = None,
         degree: int = 2,
         *,
         label_transform: str | Callable | None = None,
         normalize: bool = False,
+        ranking: str = "modulus",
+        second_layer: str = "moments",
+        leave_one_out: bool = False,
         holdout: float = 0.0,
         tol: float = 1e-2,
         max_passes: int = 60,
         n_jobs: int = -1,
+        warm_start: bool = False,
         random_state: int | np.random.Generator = 0,
     ) -> None:
         self.n_features = n_features
         self.degree = degree
         self.label_transform = label_transform
         self.normalize = normalize
+        self.ranking = ranking
+        self.second_layer = second_layer
+        self.leave_one_out = leave_one_out
         self.holdout = holdout
         self.tol = tol
         self.max_passes = max_passes
         self.n_jobs = n_jobs
+        self.warm_start = warm_start
         self.random_state = random_state
+
+    @classmethod
+    def recommended(
+        cls, n_features: int | str | None = "auto", degree: int = 2, **options
+    ) -> HierarchicalSpectralRegressor:
+        """Build the estimator with the settings that recover most from a given sample.
+
+        Bounded labels, normalised inputs, ranking by edge, least squares on leave-one-out features for the second
+        layer, and the number of features from the data.
+
+        Parameters
+        ----------
+        n_features, degree
+            As for the class.
+        **options
+            Further arguments of the class; they override the preset.
+
+        Returns
+        -------
+        HierarchicalSpectralRegressor
+            Not fitted.
+
+        Examples
+        --------
+        >>> from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget
+        >>> target = HierarchicalTarget(d=20, n_features=3, gamma=0.4, seed=0)
+        >>> X, y = target.sample(15_000, seed=1)
+        >>> model = HierarchicalSpectralRegressor.recommended().fit(X, y)
+        >>> model.eigenvalues_.shape, model.score(*target.sample(5_000, seed=2)) > 0.7
+        ((3,), True)
+        """
+        preset: dict[str, Any] = {
+            "label_transform": "tanh",
+            "normalize": True,
+            "ranking": "edge",
+            "second_layer": "least_squares",
+            "leave_one_out": True,
+        }
+        return cls(n_features, degree, **(preset | options))
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> HierarchicalSpectralRegressor:
         """Fit the three layers on arrays.
@@ -181,6 +249,8 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         """Compute the learned first-layer features, ndarray of shape (n_samples, n_features)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
+        if not len(self.components_):
+            return np.zeros((len(X), 0))
         features = HermiteFeatures(self.n_features_in_, self.degree)
         slices = ((X[start : start + ARRAY_BATCH], self.components_) for start in range(0, len(X), ARRAY_BATCH))
         return np.concatenate(list(ordered_map(features.project, slices, n_jobs=self.n_jobs)))
@@ -207,8 +277,15 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
 
     def _fit(self, data: Data, n_inputs: int, y: np.ndarray) -> HierarchicalSpectralRegressor:
         features = HermiteFeatures(n_inputs, self.degree)
-        n_features = int(np.sqrt(n_inputs)) if self.n_features is None else self.n_features
-        check_integer("n_features", n_features, low=1, high=features.dim)
+        automatic = isinstance(self.n_features, str)
+        if automatic:
+            check_choice("n_features", self.n_features, ("auto",))
+        default = automatic or self.n_features is None
+        n_features = check_integer(
+            "n_features", int(np.sqrt(n_inputs)) if default else self.n_features, low=1, high=features.dim
+        )
+        check_choice("ranking", self.ranking, ("modulus", "edge"))
+        check_choice("second_layer", self.second_layer, ("moments", "least_squares"))
         check_real("holdout", self.holdout, low=0, high=0.9)
         check_real("tol", self.tol, low=0, open_low=True)
         check_integer("max_passes", self.max_passes, low=-(-n_features // block_width(n_features)))
@@ -221,53 +298,86 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
             msg = f"holdout must leave at least 2 of the {len(y)} samples to the first layer, got {self.holdout}."
             raise ValueError(msg)
 
-        operator = MomentOperator(
-            data,
-            label_weights(y[:n_lower], self.label_transform),
-            degree=self.degree,
-            normalize=self.normalize,
-            n_jobs=self.n_jobs,
-        )
-        pairs = largest_modulus(
-            operator,
-            n_features,
-            rng=np.random.default_rng(self.random_state),
-            tol=self.tol,
-            max_products=self.max_passes,
-        )
-        self.eigenvalues_ = pairs.eigenvalues
-        self.n_passes_, self.converged_ = pairs.n_products, pairs.converged
+        weights = label_weights(y[:n_lower], self.label_transform)
+        operator = MomentOperator(data, weights, degree=self.degree, normalize=self.normalize, n_jobs=self.n_jobs)
+        # Held-out samples need no correction: the first layer has not seen them.
+        correct = self.leave_one_out and not n_upper
+        bulk = None
+        if automatic or correct or self.ranking == "edge":
+            norms = None
+            if not self.normalize:
+                norms = np.concatenate(list(map_batches(_squared_norms, data, weights, n_jobs=self.n_jobs)))
+            weights = effective_weights(weights, n_inputs, self.degree, norms)
+            bulk = SampleBulk(weights, n_inputs, self.degree)
+        pairs = self._leading_pairs(operator, n_features, bulk, automatic=automatic)
+        self.eigenvalues_, self.converged_ = pairs.eigenvalues, pairs.converged
         # Eigenvectors have no sign of their own: fix it, so that equal data give equal components.
         rows = pairs.eigenvectors.T
         self.components_ = rows * np.sign(rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)])[:, None]
-        self._fit_upper_layers(features, data, y, n_lower if n_upper else 0)
+        s = bulk.resolvent(self.eigenvalues_) if correct and bulk else np.zeros(len(rows))
+        self._fit_upper_layers(features, data, y, n_lower if n_upper else 0, weights, s)
         return self
 
-    def _fit_upper_layers(self, features: HermiteFeatures, data: Data, y: np.ndarray, start: int) -> None:
+    def _leading_pairs(
+        self, operator: MomentOperator, n_features: int, bulk: SampleBulk | None, *, automatic: bool
+    ) -> Eigenpairs:
+        """Eigenpairs of the first layer; `automatic` keeps those outside the interval of noise, however many."""
+        interval = bulk.interval() if bulk and automatic else np.zeros(2)
+        rank = by_modulus
+        if bulk and self.ranking == "edge":
+            rank = partial(_by_edge, interval if automatic else bulk.edges)
+        rng = np.random.default_rng(self.random_state)
+        start, self.n_passes_ = None, 0
+        before = getattr(self, "components_", None) if self.warm_start else None
+        if before is not None and before.shape == (n_features, operator.shape[0]):
+            # Few mixtures of all, not all at once: narrow blocks then reach high powers of the operator sooner.
+            start = before.T @ rng.standard_normal((n_features, block_width(n_features)))
+        while True:
+            pairs = largest_modulus(
+                operator, n_features, rng=rng, start=start, tol=self.tol, max_products=self.max_passes, rank=rank
+            )
+            self.n_passes_ += pairs.n_products
+            outside = edge_distance(pairs.eigenvalues, interval) > 0
+            if not automatic or not outside.all() or n_features == len(pairs.eigenvectors):
+                break
+            n_features, start = min(2 * n_features, len(pairs.eigenvectors)), pairs.eigenvectors
+        if not automatic:
+            return pairs
+        return replace(pairs, eigenvalues=pairs.eigenvalues[outside], eigenvectors=pairs.eigenvectors[:, outside])
+
+    def _fit_upper_layers(
+        self, features: HermiteFeatures, data: Data, y: np.ndarray, start: int, weights: np.ndarray, s: np.ndarray
+    ) -> None:
         """Fit layers two and three on the samples from `start` on."""
-        upper = y[start:]
+        upper, k = y[start:], len(self.components_)
+        if not k:
+            self.second_layer_, self.readout_ = np.zeros((0, 0)), DummyRegressor().fit(upper[:, None], upper)
+            return
         # NaN marks the samples of the first layer's share, which these layers must not see.
         labels = np.concatenate([np.full(start, np.nan), upper - upper.mean()])
-        summarize = partial(_second_moment, features, self.components_)
-        moment = np.zeros((len(self.components_), len(self.components_)))
+        columns = np.column_stack([labels, weights if len(weights) == len(y) else np.zeros(len(y))])
+        squares = self.second_layer == "least_squares"
+        summarize = partial(moments_of_batch, features, self.components_, s, squares)
+        moment, gram = np.zeros((k, k)), np.zeros((1, 1))
         kept: list[np.ndarray] = []
-        for part, h1 in map_batches(summarize, data, labels, whole=True, n_jobs=self.n_jobs):
+        for part, products, h1 in map_batches(summarize, data, columns, whole=True, n_jobs=self.n_jobs):
             moment += part
+            gram = gram + products
             if sum(len(block) for block in kept) < READOUT_SAMPLES:
                 kept.append(h1)
         # The centred labels sum to zero, so that subtracting the identity from h h^T changes nothing.
-        self.second_layer_ = moment / len(upper)
+        moment /= len(upper)
+        self.second_layer_ = best_quadratic_form(moment, gram / len(upper)) if squares else moment
         h2 = self.second_layer_output(np.concatenate(kept)[:READOUT_SAMPLES])
         self.readout_ = _readout().fit(h2[:, None], upper[: len(h2)])
 
 
-def _second_moment(
-    features: HermiteFeatures, components: np.ndarray, X: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Label-weighted second moment of a batch's first-layer features, and these features."""
-    used = ~np.isnan(labels)
-    h1 = features.project(X[used], components)
-    return (h1 * labels[used, None]).T @ h1, h1
+def _by_edge(interval: np.ndarray, eigenvalues: np.ndarray) -> np.ndarray:
+    return np.argsort(-edge_distance(eigenvalues, interval), kind="stable")
+
+
+def _squared_norms(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return np.einsum("mi,mi->m", X, X)
 
 
 def _readout() -> Pipeline:

@@ -3,7 +3,8 @@
 `run` evaluates a function on the product of a grid and a list of seeds, in parallel when asked, and returns an
 ``xarray.Dataset`` whose dimensions are the grid's names, ``seed`` and, for vectors, ``feature``. With a directory each
 point is one small file, written to a temporary name and then renamed: a killed run leaves only whole files, and a
-second call computes what is missing. `learning_point` is the function most chapters sweep.
+second call computes what is missing. `learning_point` is the function most chapters sweep; `learning_curve` gives the
+same results over growing heads of one sample, each fit starting from the one before.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from hierlib.metrics import alignment, normalized_mse, subspace_overlap
 from hierlib.spectral import HierarchicalSpectralRegressor
 from hierlib.target import HierarchicalTarget
 
-__all__ = ["learning_point", "run"]
+__all__ = ["learning_curve", "learning_point", "run"]
 
 
 def run(
@@ -82,16 +84,9 @@ def run(
     array([1.05, 4.05])
     """
     names = [*grid, "seed"]
-    values = [*map(list, grid.values()), [check_integer("seeds", seed, low=0) for seed in seeds]]
-    for name, choices in zip(names, values, strict=True):
-        if not choices:
-            msg = f"{'seeds' if name == 'seed' else name} must hold at least one value, got none."
-            raise ValueError(msg)
-    identity = {
-        "version": hierlib.__version__,
-        "function": f"{function.__module__}.{function.__qualname__}",
-        "fixed": {name: repr(value) for name, value in sorted(fixed.items())},
-    }
+    values = [_nonempty(name, choices) for name, choices in [*grid.items(), ("seeds", seeds)]]
+    values[-1] = [check_integer("seeds", seed, low=0) for seed in values[-1]]
+    identity = _identity(function, fixed)
     store = None if directory is None else _open_store(Path(directory), identity)
     points = [dict(zip(names, combination, strict=True)) for combination in product(*values)]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
@@ -116,6 +111,9 @@ def learning_point(
     n_test: int = 5000,
     label_transform: str | None = None,
     normalize: bool = False,
+    ranking: str = "modulus",
+    second_layer: str = "moments",
+    leave_one_out: bool = False,
     holdout: float = 0.0,
 ) -> dict[str, float | np.ndarray]:
     """Draw a target and a sample, fit Algorithm 1, and measure what was recovered.
@@ -132,14 +130,14 @@ def learning_point(
         The target itself, or its Gaussian equivalent.
     n_test : int
         Number of fresh samples that measure the error.
-    label_transform, normalize, holdout
+    label_transform, normalize, ranking, second_layer, leave_one_out, holdout
         The estimator (see `HierarchicalSpectralRegressor`), which is told q and the number of features.
 
     Returns
     -------
     dict
         ``mse`` (normalised test error), ``overlap``, ``n_passes``, and the vectors ``alignment`` and ``eigenvalue``
-        (in the order of the features, and of the moduli).
+        (in the order of the features, and of the ranking).
 
     Examples
     --------
@@ -148,22 +146,164 @@ def learning_point(
     >>> point["overlap"] > 0.95, point["mse"] < 0.1
     (True, True)
     """
+    n = _sample_size(d, alpha)
+    estimation = (label_transform, normalize, ranking, second_layer, leave_one_out, holdout)
+    target, estimator = _setting(d, seed, q, eps, n_features, gamma, link, model, *estimation)
+    estimator.fit(*target.sample(n, seed=2 * seed))
+    return _measure(estimator, target, *target.sample(n_test, seed=2 * seed + 1))
+
+
+def learning_curve(
+    *,
+    d: int,
+    alphas: Sequence[float],
+    seeds: Sequence[int],
+    directory: str | os.PathLike | None = None,
+    q: int = 2,
+    eps: float = 0.5,
+    n_features: int | None = None,
+    gamma: float = 0.4,
+    link: str = "identity",
+    model: str = "hermite",
+    n_test: int = 5000,
+    label_transform: str | None = None,
+    normalize: bool = False,
+    ranking: str = "modulus",
+    second_layer: str = "moments",
+    leave_one_out: bool = False,
+    holdout: float = 0.0,
+) -> xr.Dataset:
+    """Fit Algorithm 1 on growing heads of one sample a seed, each fit starting from the one before.
+
+    Parameters
+    ----------
+    alphas : sequence of float
+        Logarithmic sample sizes; computed in ascending order.
+    seeds, directory
+        As for `run`, of which this is another form.
+    d, q, eps, n_features, gamma, link, model, n_test
+        As for `learning_point`.
+    label_transform, normalize, ranking, second_layer, leave_one_out, holdout
+        As for `learning_point`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``run(learning_point, {"alpha": alphas}, seeds=seeds, d=d, ...)``, up to the tolerance of the eigenvectors.
+
+    Raises
+    ------
+    ValueError
+        As for `run` and `learning_point`.
+
+    Notes
+    -----
+    The sample of the largest size is kept in memory. After an interruption the first missing point starts afresh.
+
+    Examples
+    --------
+    >>> from hierlib.sweep import learning_curve
+    >>> curve = learning_curve(d=12, alphas=[3.0, 4.0], seeds=[0], model="gaussian")
+    >>> curve["overlap"].squeeze().values.round(2)
+    array([0.87, 0.99])
+    """
+    estimation = (label_transform, normalize, ranking, second_layer, leave_one_out, holdout)
+    settings = (q, eps, n_features, gamma, link, model, *estimation)
+    values = [_nonempty("alphas", alphas), [check_integer("seeds", s, low=0) for s in _nonempty("seeds", seeds)]]
+    fixed = {"d": d, "n_test": n_test, "settings": settings}
+    store = None if directory is None else _open_store(Path(directory), _identity(learning_curve, fixed))
+    finished: dict[tuple, dict] = {}
+    points = list(product(values[1], sorted(values[0])))
+    for seed, alpha in tqdm(points, disable=not sys.stderr.isatty()):
+        if (seed, sorted(values[0])[0]) == (seed, alpha):
+            curve = _Curve(d, seed, max(values[0]), n_test, settings)
+        finished[alpha, seed] = _evaluate(curve.point, {"alpha": alpha, "seed": seed}, {}, store)
+    dataset = _label(["alpha", "seed"], values, [finished[point] for point in product(*values)])
+    return dataset.assign_attrs(version=hierlib.__version__, fixed=repr(fixed))
+
+
+class _Curve:
+    """Fits on the growing heads of one sample."""
+
+    def __init__(self, d: int, seed: int, largest: float, n_test: int, settings: tuple) -> None:
+        self.d, self.seed, self.n_test = d, seed, n_test
+        self.largest = _sample_size(d, largest)
+        self.target, self.estimator = _setting(d, seed, *settings)
+        self.estimator.set_params(warm_start=True)
+
+    @cached_property
+    def sample(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.target.sample(self.largest, seed=2 * self.seed)
+
+    @cached_property
+    def test(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.target.sample(self.n_test, seed=2 * self.seed + 1)
+
+    def point(self, alpha: float, seed: int) -> dict:
+        n = _sample_size(self.d, alpha)
+        self.estimator.fit(*(part[:n] for part in self.sample))
+        return _measure(self.estimator, self.target, *self.test)
+
+
+def _sample_size(d: int, alpha: float) -> int:
+    return round(check_integer("d", d, low=1) ** check_real("alpha", alpha, low=0))
+
+
+def _setting(
+    d: int,
+    seed: int,
+    q,
+    eps,
+    n_features,
+    gamma,
+    link,
+    model,
+    label_transform,
+    normalize,
+    ranking,
+    second_layer,
+    leave_one_out,
+    holdout,
+) -> tuple[HierarchicalTarget, HierarchicalSpectralRegressor]:
     check_choice("model", model, ("hermite", "gaussian"))
-    n = round(check_integer("d", d, low=1) ** check_real("alpha", alpha, low=0))
     target = HierarchicalTarget(d=d, q=q, eps=eps, n_features=n_features, gamma=gamma, link=link, seed=seed)
     if model == "gaussian":
         target = target.gaussian_equivalent()
     estimator = HierarchicalSpectralRegressor(
-        target.n_features, target.q, label_transform=label_transform, normalize=normalize, holdout=holdout
+        target.n_features,
+        target.q,
+        label_transform=label_transform,
+        normalize=normalize,
+        ranking=ranking,
+        second_layer=second_layer,
+        leave_one_out=leave_one_out,
+        holdout=holdout,
     )
-    estimator.fit(*target.sample(n, seed=2 * seed))
-    X_test, y_test = target.sample(n_test, seed=2 * seed + 1)
+    return target, estimator
+
+
+def _measure(estimator: HierarchicalSpectralRegressor, target: HierarchicalTarget, X_test, y_test) -> dict:
     return {
         "mse": normalized_mse(y_test, estimator.predict(X_test)),
         "overlap": subspace_overlap(estimator.components_, target.directions),
         "alignment": alignment(estimator.components_, target.directions),
         "eigenvalue": estimator.eigenvalues_,
         "n_passes": estimator.n_passes_,
+    }
+
+
+def _nonempty(name: str, values: Sequence) -> list:
+    if not len(values):
+        msg = f"{name} must hold at least one value, got none."
+        raise ValueError(msg)
+    return list(values)
+
+
+def _identity(function: Callable, fixed: Mapping) -> dict:
+    return {
+        "version": hierlib.__version__,
+        "function": f"{function.__module__}.{function.__qualname__}",
+        "fixed": {name: repr(value) for name, value in sorted(fixed.items())},
     }
 
 

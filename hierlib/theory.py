@@ -35,12 +35,15 @@ __all__ = [
     "alignment_error",
     "eigengap",
     "eigenvalue",
+    "local_exponent",
     "mse_exponent",
+    "mse_partial",
     "mse_rate",
     "mse_tail",
     "noise_norm",
     "normalization",
     "normalization_rate",
+    "partial_recovery_factor",
     "recovered_count",
     "recovered_count_rate",
     "recovery_threshold",
@@ -624,8 +627,7 @@ def mse_tail(
 
     Notes
     -----
-    Recovered features count as exact and unrecovered ones as absent; see `hierlib.asymptotics` for partial
-    alignment.
+    Recovered features count as exact and unrecovered ones as absent; see `mse_partial`.
 
     References
     ----------
@@ -639,6 +641,118 @@ def mse_tail(
     """
     count = recovered_count(n, dim=dim, n_features=n_features, gamma=gamma, sharp=sharp, strict=strict)
     return weight_tail(count, n_features=n_features, gamma=gamma)
+
+
+def mse_partial(
+    n: ArrayLike,
+    *,
+    dim: int,
+    n_features: int,
+    gamma: float,
+    strict: bool = True,
+) -> Any:
+    r"""Compute the test error left by unrecovered features and by recovered ones that are not yet exact.
+
+    A feature found with alignment :math:`c_i^2` explains the share :math:`c_i^4` of its variance:
+
+    .. math::
+        \mathrm{MSE}(n) = 1 - \sum_{i \le d_1} \lambda_i^2 c_i^4, \qquad
+        c_i^2 = \Bigl( 1 - \frac{n_i + 2 D}{n} \Bigr)_+ ,
+
+    with :math:`n_i = D/(2 \lambda_i^2)` the sharp threshold and :math:`2 D` the feature's own share of the label
+    variance, as in `alignment_error`. A feature far above its threshold costs :math:`(1 + 4 \lambda_i^2) D/n`,
+    nearly the same for all but the strongest.
+
+    Parameters
+    ----------
+    n : array_like
+        Sample sizes, positive, in samples.
+    dim, n_features, gamma, strict
+        As in `recovery_threshold`, for the identity link.
+
+    Returns
+    -------
+    float or ndarray
+        Mean squared error over the variance of the labels, same shape as `n`: continuous, decreasing.
+
+    Raises
+    ------
+    ValueError
+        As `recovery_threshold`.
+
+    See Also
+    --------
+    partial_recovery_factor : its ratio to the tail for many features.
+
+    Notes
+    -----
+    To leading order for :math:`D \to \infty`, then :math:`n/D \to \infty`, with upper layers that have no error of
+    their own; see `hierlib.asymptotics` for finite n/D. Cost: one sum over the features, whatever the length of `n`.
+
+    References
+    ----------
+    This book. The paper's proof has the tail, and orders of magnitude.
+
+    Examples
+    --------
+    >>> from hierlib.theory import mse_partial
+    >>> mse_partial([250, 2500, 25000], dim=100, n_features=2, gamma=1.0).round(4)
+    array([1.    , 0.2247, 0.0238])
+    """
+    dim = check_integer("dim", dim, low=1)
+    size = _check_samples(n)
+    index = np.arange(1, check_integer("n_features", n_features, low=1) + 1)
+    threshold = recovery_threshold(index, dim=dim, n_features=n_features, gamma=gamma, sharp=True, strict=strict)
+    count = np.searchsorted(threshold + 2 * dim, size, side="right")
+    tail = weight_tail(count, n_features=n_features, gamma=gamma)
+    # Sums over i <= m of lambda_i^2 times 1, n_i and n_i^2: with lambda_i^2 n_i = D/2 one pass serves all sizes.
+    passed = np.append(0.0, np.cumsum(threshold))[count]
+    own = 2 * dim / size
+    explained = (1 - own) ** 2 * (1 - tail) - (1 - own) * dim / size * count + dim / (2 * size**2) * passed
+    return _restore(1 - explained, n)
+
+
+def partial_recovery_factor(gamma: float) -> float:
+    r"""Compute the factor between the error with partly recovered features and the tail, for many features.
+
+    .. math:: K_\gamma = \frac{8\gamma^2}{1 + 2\gamma}.
+
+    For :math:`\gamma > 1/2` it multiplies the tail: `mse_partial` tends to :math:`K_\gamma` times `mse_rate` with
+    ``sharp=True``. For :math:`0 < \gamma < 1/2` it multiplies the complement, :math:`1 - \mathrm{MSE}`, below the
+    last threshold. A constant: the exponents of Theorem 3.2 stay.
+
+    Parameters
+    ----------
+    gamma : float
+        Decay exponent :math:`\gamma > 0`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If ``gamma <= 0``.
+
+    Notes
+    -----
+    With :math:`n_i/n = x^{2\gamma}`, :math:`x = i/m_n`, the sum in `mse_partial` becomes
+    :math:`\int_0^1 x^{-2\gamma}\,[2 x^{2\gamma} - x^{4\gamma}]\,dx` in units of :math:`Z_\gamma^2 m_n^{1 - 2\gamma}`,
+    beside the tail's :math:`1/(2\gamma - 1)`.
+
+    References
+    ----------
+    This book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import partial_recovery_factor
+    >>> round(partial_recovery_factor(1.0), 3), partial_recovery_factor(0.5)
+    (2.667, 1.0)
+    """
+    gamma = check_real("gamma", gamma, low=0, open_low=True)
+    return 8 * gamma**2 / (1 + 2 * gamma)
 
 
 def mse_rate(
@@ -694,10 +808,7 @@ def mse_rate(
     array([1.04, 1.01, 1.  ])
     """
     size = _check_samples(n)
-    _check_decay(gamma)
-    if gamma == 0.5:
-        msg = "gamma must differ from 1/2, where the tail is logarithmic (weight_tail_rate), got 0.5."
-        raise ValueError(msg)
+    _check_power_law(gamma)
     last = recovery_threshold(
         n_features, dim=dim, n_features=n_features, gamma=gamma, sharp=sharp, link=link, strict=strict
     )
@@ -749,6 +860,55 @@ def mse_exponent(gamma: float, *, link: Link = "identity", strict: bool = True) 
     return -1 + 1 / (2 * gamma)
 
 
+def local_exponent(m: ArrayLike, *, n_features: int, gamma: float) -> Any:
+    r"""Compute the exponent that the finite sum shows between two consecutive thresholds.
+
+    .. math::
+        \frac{\log T_{m+1} - \log T_m}{\log n_{m+1} - \log n_m}, \qquad
+        T_m = \begin{cases} \sum_{i \le m} i^{-2\gamma} & \gamma < 1/2, \\
+        \sum_{m < i \le d_1} i^{-2\gamma} & \gamma > 1/2, \end{cases}
+
+    the slope of the line through two corners of the staircase :math:`1 - \mathrm{MSE}`, or :math:`\mathrm{MSE}`. It
+    does not depend on D or on the constant of the thresholds.
+
+    Parameters
+    ----------
+    m : array_like of int
+        Numbers of recovered features, at least 1, and at most ``n_features - 1`` (:math:`\gamma < 1/2`) or
+        ``n_features - 2`` (:math:`\gamma > 1/2`).
+    n_features, gamma
+        As in `normalization`.
+
+    Returns
+    -------
+    float or ndarray
+        Same shape as `m`; tends to `mse_exponent` for :math:`1 \ll m \ll d_1`, with a relative error of order
+        :math:`m^{2\gamma - 1}` for :math:`\gamma < 1/2`, and :math:`1/m + (m/d_1)^{2\gamma - 1}` for
+        :math:`\gamma > 1/2`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; for ``gamma = 0`` or ``1/2`` (no power law).
+
+    References
+    ----------
+    This book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import local_exponent
+    >>> [round(local_exponent(20, n_features=d1, gamma=1.0), 2) for d1 in (30, 100, 1000)]
+    [-1.57, -0.62, -0.5]
+    """
+    n_features, gamma = _check_model(n_features, gamma)
+    _check_power_law(gamma)
+    known = _check_indices("m", m, n_features - (1 if gamma < 0.5 else 2)).astype(int)
+    tail = _tail_sums(n_features, gamma)
+    sums = tail[0] - tail if gamma < 0.5 else tail
+    return _restore(np.log(sums[known + 1] / sums[known]) / (2 * gamma * np.log1p(1 / known)), m)
+
+
 def _constant(sharp: bool) -> float:
     return 0.5 if sharp else 1.0
 
@@ -766,6 +926,13 @@ def _check_model(n_features: int, gamma: float) -> tuple[int, float]:
 
 def _check_decay(gamma: float) -> None:
     check_real("gamma", gamma, low=0, open_low=True)
+
+
+def _check_power_law(gamma: float) -> None:
+    _check_decay(gamma)
+    if gamma == 0.5:
+        msg = "gamma must differ from 1/2, where the tail is logarithmic (weight_tail_rate), got 0.5."
+        raise ValueError(msg)
 
 
 def _check_assumption(gamma: float, link: Link, *, sharp: bool, strict: bool) -> None:

@@ -95,7 +95,7 @@ def test_third_moment_of_the_remainder_tends_to_that_of_the_quadratic_kernel_and
     # (He_2^2 / 2)'s coefficient on He_2 / sqrt(2) is 2 sqrt(2), over sqrt(N_2) = d / sqrt(2): 16 sqrt(2 / D).
     dim = comb(10**5 + 1, 2)
     assert remainder_skewness(10**5, 2) == pytest.approx(16 * np.sqrt(2 / dim), rel=1e-3)
-    assert 0 < remainder_skewness(10**6, 4) < 1e-6
+    assert 0 < remainder_skewness(10**6, 4) < 1e-3  # of order 1/d
 
 
 @pytest.mark.parametrize(("degree", "limit"), [(1, 0), (2, 6), (3, 45)])

@@ -155,9 +155,9 @@ def test_what_a_chapter_does_not_allow_is_refused_before_anything_runs(book, arg
 
 def test_runs_go_to_a_dask_cluster_when_asked(book):
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
-        status, page = grid(book, "01_one", "-p", "count", "1", "--dask", cluster.scheduler_address)
+    # Two runs at once in one process; the dashboard on any free port, for tests that run at the same time.
+    options = {"n_workers": 1, "threads_per_worker": 2, "processes": True, "dashboard_address": "127.0.0.1:0"}
+    with distributed.LocalCluster(**options) as cluster:
+        status, page = grid(book, "01_one", "-p", "count", "1", "2", "--dask", cluster.scheduler_address)
     assert status == 0
-    assert "1 done, 0 failed, 0 not run." in page.text
+    assert "2 done, 0 failed, 0 not run." in page.text

@@ -36,8 +36,8 @@ def client():
 
 
 def test_a_pass_on_a_cluster_has_the_bits_of_a_serial_one_when_a_worker_is_killed(client):
-    X, y = HierarchicalTarget(10, n_features=2).sample(20_000, 1)
-    data = Lethal([(X[a : a + 500], y[a : a + 500]) for a in range(0, len(X), 500)], number=12)
+    X, y = HierarchicalTarget(10, n_features=2).sample(10_000, 1)
+    data = Lethal([(X[a : a + 500], y[a : a + 500]) for a in range(0, len(X), 500)], number=8)
     V = np.random.default_rng(0).standard_normal((55, 3))
     operator = MomentOperator(data, n_jobs=1)
     serial = operator @ V
@@ -49,9 +49,9 @@ def test_a_pass_on_a_cluster_has_the_bits_of_a_serial_one_when_a_worker_is_kille
 
 
 def test_a_fit_on_a_cluster_is_the_serial_fit(client):
-    stream = HierarchicalTarget(10, n_features=2).stream(30_000, 1)
-    serial = HierarchicalSpectralRegressor(2, n_jobs=1).fit_stream(stream)
+    stream = HierarchicalTarget(10, n_features=2).stream(20_000, 1)
+    serial = HierarchicalSpectralRegressor(2, max_passes=2, n_jobs=1).fit_stream(stream)
     with joblib.parallel_config("dask"):
-        spread = HierarchicalSpectralRegressor(2).fit_stream(stream)
+        spread = HierarchicalSpectralRegressor(2, max_passes=2).fit_stream(stream)
     assert_array_equal(spread.components_, serial.components_)
     assert_array_equal(spread.second_layer_, serial.second_layer_)

@@ -30,6 +30,13 @@ def test_error_bars_are_written_with_their_ends(ax):
     assert_allclose(rows[["x", "y", "error_low", "error_high"]], [[1, 3, 2.5, 3.5], [2, 4, 3.75, 4.25]])
 
 
+def test_unknown_errors_are_left_blank(ax):
+    ax.errorbar([1, 2], [3, 4], [np.nan, 0.25], fmt="o")
+    rows = table(ax)
+    assert rows[["error_low", "error_high"]].isna().all(axis=1).tolist() == [True, False]
+    assert_allclose(rows[["x", "y"]], [[1, 3], [2, 4]])
+
+
 def test_error_bars_without_markers_keep_their_centres(ax):
     ax.errorbar([1, 2], [3, 4], 1.0, fmt="none")
     assert_allclose(table(ax)[["x", "y"]], [[1, 3], [2, 4]])

@@ -1,5 +1,6 @@
 """Oracles: the matrix by its definition, exact symmetries, and splits of the data that must not matter."""
 
+import tracemalloc
 from itertools import pairwise
 
 import joblib
@@ -306,3 +307,18 @@ def test_nan_is_found_in_any_row_when_weights_are_given():
     X[4321, 2] = np.nan
     with pytest.raises(ValueError, match="X must be finite"):
         MomentOperator((X, np.ones(5000)), np.ones(5000))
+
+
+def test_memory_of_a_pass_over_a_stream_does_not_grow_with_the_sample():
+    target, V = HierarchicalTarget(12, n_features=2), np.eye(78)[:, :2]
+
+    def peak(n):
+        operator = MomentOperator(target.stream(n, 1), np.ones(n), n_jobs=1)
+        tracemalloc.start()
+        operator @ V
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    # Both hold a batch of 8192 samples; ten of them in double precision would be 8 MB more.
+    assert peak(80_000) < peak(16_000) + 500_000

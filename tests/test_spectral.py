@@ -9,16 +9,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import SplineTransformer, StandardScaler
+from sklearn.preprocessing import PolynomialFeatures, SplineTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, spectral
 from hierlib.hermite import HermiteFeatures
 from hierlib.metrics import alignment, normalized_mse, subspace_overlap
 from hierlib.moment import MomentOperator
+from hierlib.shrinkage import SampleBulk, edge_distance, effective_weights, leave_one_out
 
 SEEDS = [1, 2, 3]
 
@@ -27,6 +28,8 @@ SEEDS = [1, 2, 3]
     [
         HierarchicalSpectralRegressor(),
         HierarchicalSpectralRegressor(1, 1, label_transform="tanh", normalize=True, holdout=0.3),
+        HierarchicalSpectralRegressor.recommended(),
+        HierarchicalSpectralRegressor(ranking="edge", second_layer="least_squares", leave_one_out=True),
     ]
 )
 def test_scikit_learn_conventions_hold(estimator, check):
@@ -125,6 +128,73 @@ def test_hermite_target_is_recovered_as_far_as_measured(seed, options, low, high
     assert low < alignment(model.components_, target.directions).mean() < high
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_edge_ranking_finds_the_feature_of_the_minority_sign(seed):
+    # Three positive features and a negative one, raw inputs: the bulk reaches farther up than down, so that the
+    # negative spike is smaller in modulus than noise at the upper edge, though clear of the lower one.
+    target = HierarchicalTarget(32, gamma=0.0, n_features=4, seed=seed)
+    target.weights = np.array([0.5, 0.5, 0.5, -0.5])
+    X, y = target.sample(24 * target.dim, seed)
+    model = HierarchicalSpectralRegressor(4, label_transform="tanh")
+    lost = alignment(model.fit(X, y).components_, target.directions)
+    found = alignment(model.set_params(ranking="edge").fit(X, y).components_, target.directions)
+    assert lost[3] < 0.1
+    assert found[3] > 0.6
+    assert found[:3].mean() > lost[:3].mean() - 0.1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_features_are_counted_right_above_their_thresholds_and_none_is_found_below(seed):
+    # d = 30, D = 465: at n = 60 D each of three features is far above its threshold, at D/4 all are far below. What is
+    # found there can be noise, in 1 of 100 samples.
+    target = HierarchicalTarget(30, gamma=0.2, n_features=3, seed=seed)
+    X, y = target.sample(60 * target.dim, seed)
+    model = HierarchicalSpectralRegressor.recommended().fit(X, y)
+    assert model.components_.shape == (3, target.dim)
+    assert subspace_overlap(model.components_, target.directions) > 0.8
+    few = target.dim // 4
+    below = HierarchicalSpectralRegressor.recommended().fit(X[:few], y[:few])
+    assert below.components_.shape == (0, target.dim)
+    assert below.transform(X[:7]).shape == (7, 0)
+    assert_allclose(below.predict(X[:7]), y[:few].mean())
+
+
+@pytest.mark.parametrize(("d", "q", "n_features"), [(16, 1, 6), (30, 2, 6)])
+def test_number_of_features_is_not_limited_by_where_the_search_starts(d, q, n_features):
+    # It starts with floor(sqrt(d)), 4 and 5, and doubles while all are features. Exact and iterated eigenvectors.
+    target = HierarchicalTarget(d, q, gamma=0.0, n_features=n_features, seed=1)
+    X, y = target.sample(60 * 465, 1)
+    for ranking in ("modulus", "edge"):
+        model = HierarchicalSpectralRegressor.recommended(degree=q, ranking=ranking).fit(X, y)
+        assert len(model.eigenvalues_) == n_features
+        assert subspace_overlap(model.components_, target.directions) > 0.8
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_least_squares_on_leave_one_out_features_reaches_the_error_of_a_fresh_second_layer(seed):
+    # d = 24, n = 16 D. The best quadratic form and readout for these components, fitted on 50 000 fresh samples, and
+    # those fitted on the first layer's own sample.
+    target = HierarchicalTarget(24, gamma=0.4, n_features=4, seed=seed)
+    X, y = target.sample(16 * target.dim, seed)
+    X_new, y_new = target.sample(20_000, 100 + seed)
+    options = {"label_transform": "tanh", "normalize": True, "ranking": "edge"}
+    errors = {}
+    for name, extra in {
+        "paper": {},
+        "least squares": {"second_layer": "least_squares"},
+        "leave one out": {"second_layer": "least_squares", "leave_one_out": True},
+    }.items():
+        model = HierarchicalSpectralRegressor(4, **options, **extra).fit(X, y)
+        errors[name] = normalized_mse(y_new, model.predict(X_new))
+    X_fresh, y_fresh = target.sample(50_000, 200 + seed)
+    quadratic = make_pipeline(PolynomialFeatures(2), LinearRegression()).fit(model.transform(X_fresh), y_fresh)
+    best = normalized_mse(y_new, quadratic.predict(model.transform(X_new)))
+    assert errors["leave one out"] < errors["paper"]
+    assert errors["leave one out"] < errors["least squares"] + 0.005
+    # Ten products and ten spline coefficients from 4800 labels cost some 20/4800 of the variance, heavy tails more.
+    assert abs(errors["leave one out"] - best) < 0.06
+
+
 # Laws of the fitted model
 
 
@@ -164,6 +234,60 @@ def test_holdout_fits_each_layer_on_its_own_share(small):
     splines = SplineTransformer(n_knots=8, knots="quantile", extrapolation="linear")
     ridge = make_pipeline(splines, RidgeCV(alphas=np.logspace(-6, 6, 25))).fit(h2[:, None], upper)
     assert_allclose(model.predict(X[n_lower:]), ridge.predict(h2[:, None]), rtol=0, atol=1e-8)
+
+
+def test_second_layer_by_least_squares_is_the_best_quadratic_form(small):
+    _, X, y = small
+    model = HierarchicalSpectralRegressor(3, second_layer="least_squares").fit(X, y)
+    h = model.transform(X)
+    fit = make_pipeline(PolynomialFeatures((2, 2), include_bias=False), LinearRegression()).fit(h, y)
+    form = np.zeros((3, 3))
+    form[np.triu_indices(3)] = fit[-1].coef_
+    assert_allclose(model.second_layer_, (form + form.T) / 2, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_upper_layers_are_fitted_on_leave_one_out_features(small, normalize):
+    _, X, y = small
+    model = HierarchicalSpectralRegressor(2, normalize=normalize, leave_one_out=True).fit(X, y)
+    plain = HierarchicalSpectralRegressor(2, normalize=normalize).fit(X, y)
+    assert_array_equal(model.components_, plain.components_)
+    v = effective_weights(y - y.mean(), 6, 2, None if normalize else np.sum(X**2, axis=1))
+    h = leave_one_out(model.transform(X), v, SampleBulk(v, 6, 2).resolvent(model.eigenvalues_))
+    expected = np.einsum("m,mi,mj->ij", y - y.mean(), h, h) / len(y)
+    assert_allclose(model.second_layer_, expected, rtol=0, atol=1e-10)
+    assert np.all(np.abs(np.diag(expected)) < np.abs(np.diag(plain.second_layer_)))
+    h2 = model.second_layer_output(h)
+    assert_allclose(
+        model.predict(X),
+        clone(model.readout_).fit(h2[:, None], y).predict(model.second_layer_output(model.transform(X))[:, None]),
+        rtol=0,
+        atol=1e-8,
+    )
+
+
+def test_held_out_samples_need_no_leave_one_out(small):
+    _, X, y = small
+    fresh, corrected = (
+        HierarchicalSpectralRegressor(2, holdout=0.5, leave_one_out=flag).fit(X, y).predict(X) for flag in (False, True)
+    )
+    assert_array_equal(fresh, corrected)
+
+
+def test_edge_ranking_orders_by_the_distance_from_the_predicted_edges(small):
+    _, X, y = small
+    model = HierarchicalSpectralRegressor(5, ranking="edge").fit(X, y)
+    values = np.linalg.eigvalsh(MomentOperator((X, y - y.mean()), dtype="float64").to_dense())
+    edges = SampleBulk(effective_weights(y - y.mean(), 6, 2, np.sum(X**2, axis=1)), 6, 2).edges
+    order = np.argsort(-edge_distance(values, edges))[:5]
+    assert_allclose(model.eigenvalues_, values[order], rtol=0, atol=1e-5)
+
+
+def test_recommended_settings_can_be_overridden():
+    model = HierarchicalSpectralRegressor.recommended(3, normalize=False, n_jobs=1)
+    assert (model.n_features, model.degree, model.label_transform, model.normalize) == (3, 2, "tanh", False)
+    assert (model.ranking, model.second_layer, model.leave_one_out) == ("edge", "least_squares", True)
+    assert HierarchicalSpectralRegressor.recommended().n_features == "auto"
 
 
 def test_transform_gives_the_first_layer_and_predict_chains_the_three(small):
@@ -262,7 +386,14 @@ def test_predictions_are_invariant_under_signs_and_order_of_the_features(small):
 
 @pytest.mark.parametrize("holdout", [0.0, 0.4])
 @pytest.mark.parametrize(
-    "options", [{}, {"label_transform": "tanh", "normalize": True}, {"degree": 1}], ids=["paper", "cured", "linear"]
+    "options",
+    [
+        {},
+        {"label_transform": "tanh", "normalize": True, "ranking": "edge", "second_layer": "least_squares"},
+        {"leave_one_out": True},
+        {"degree": 1},
+    ],
+    ids=["paper", "cured", "corrected", "linear"],
 )
 def test_fit_and_fit_stream_agree(options, holdout):
     target = HierarchicalTarget(20, n_features=3, seed=1)
@@ -337,6 +468,10 @@ def test_pipelines_clones_cross_validation_and_pickles_work(small):
     [
         ({"n_features": 0}, "n_features must be an integer >= 1 and <= 21, got 0."),
         ({"n_features": 22}, "n_features must be an integer >= 1 and <= 21, got 22."),
+        ({"n_features": "all"}, "n_features must be one of 'auto', got 'all'."),
+        ({"ranking": "size"}, "ranking must be one of 'modulus', 'edge', got 'size'."),
+        ({"second_layer": "ridge"}, "second_layer must be one of 'moments', 'least_squares', got 'ridge'."),
+        ({"label_transform": np.zeros_like, "ranking": "edge"}, "weights must have both signs."),
         ({"n_features": 2.0}, "n_features must be an integer >= 1 and <= 21, got 2.0."),
         ({"degree": 0}, "degree must be an integer >= 1, got 0."),
         ({"holdout": -0.1}, "holdout must be a finite number >= 0 and <= 0.9, got -0.1."),
@@ -433,3 +568,16 @@ def test_a_stream_forgets_the_column_names_of_an_earlier_data_frame():
     model.fit_stream([(X, y)])
     assert not hasattr(model, "feature_names_in_")
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_a_warm_start_takes_fewer_passes_to_the_same_eigenvectors():
+    target = HierarchicalTarget(d=30, n_features=3)
+    X, y = target.sample(20_000, 1)
+    cold = HierarchicalSpectralRegressor(3, normalize=True, label_transform="tanh", tol=1e-4).fit(X, y)
+    warm = HierarchicalSpectralRegressor(3, normalize=True, label_transform="tanh", tol=1e-4, warm_start=True)
+    warm.fit(X[:15_000], y[:15_000]).fit(X, y)
+    assert warm.n_passes_ < cold.n_passes_
+    # Residuals of 1e-4 over gaps of some tenths of the eigenvalues.
+    assert_allclose(np.abs(warm.components_ @ cold.components_.T), np.eye(3), rtol=0, atol=1e-2)
+    # Another number of features cannot use what was found.
+    assert warm.set_params(n_features=2).fit(X, y).components_.shape == (2, 465)

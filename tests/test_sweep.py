@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 import hierlib
 from hierlib.metrics import subspace_overlap
 from hierlib.spectral import HierarchicalSpectralRegressor
-from hierlib.sweep import learning_point, run
+from hierlib.sweep import learning_curve, learning_point, run
 from hierlib.target import HierarchicalTarget
 
 CALLS = []
@@ -145,3 +145,38 @@ def test_learning_point_is_the_estimator_on_the_target(model):
 def test_impossible_points_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         learning_point(**{"d": 8, "alpha": 2.0, "seed": 0, **arguments})
+
+
+ALPHAS = [2.6, 3.4, 3.0]
+
+
+def test_a_learning_curve_equals_independent_fits():
+    options = {"d": 12, "n_test": 300, "holdout": 0.2}
+    curve = learning_curve(alphas=ALPHAS, seeds=[3, 1], **options)
+    fits = run(learning_point, {"alpha": ALPHAS}, seeds=[3, 1], **options)
+    assert curve.sizes == fits.sizes
+    assert_array_equal(curve["alpha"], ALPHAS)
+    # Residuals of 1e-2 of the last eigenvalue: eigenvalues to about its square, what follows from vectors to 1e-2.
+    np.testing.assert_allclose(curve["eigenvalue"], fits["eigenvalue"], rtol=5e-3)
+    for name in ("overlap", "mse", "alignment"):
+        np.testing.assert_allclose(curve[name], fits[name], atol=0.05)
+
+
+def test_an_interrupted_learning_curve_goes_on_with_the_missing_points(tmp_path):
+    options = {"d": 9, "seeds": [0], "n_test": 100, "directory": tmp_path}
+    learning_curve(alphas=ALPHAS[:2], **options)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    # The largest size fixes the sample in memory, not its first rows.
+    curve = learning_curve(alphas=ALPHAS, **options)
+    assert all((tmp_path / name).stat().st_mtime_ns == stamp for name, stamp in before.items())
+    assert len(list(tmp_path.glob("*.json"))) == 1 + len(ALPHAS)
+    assert np.isfinite(curve["mse"]).all()
+    with pytest.raises(ValueError, match="holds another sweep"):
+        learning_curve(alphas=ALPHAS, **options, gamma=0.5)
+
+
+def test_empty_learning_curves_are_refused():
+    with pytest.raises(ValueError, match="alphas must hold at least one value"):
+        learning_curve(d=9, alphas=[], seeds=[0])
+    with pytest.raises(ValueError, match="seeds must hold at least one value"):
+        learning_curve(d=9, alphas=[2.0], seeds=[])

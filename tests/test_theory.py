@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.integrate import quad
 from scipy.special import zeta
 
 from hierlib import theory
@@ -27,6 +28,18 @@ def test_normalization_tends_to_its_rate_at_the_stated_speed(gamma, rate):
         assert error[1] < 1e-6
     else:  # Relative error c d1^-|2 gamma - 1| (1 + o(1)): a hundredfold d1 divides it by 100^rate, within 15 %.
         assert_allclose(error[0] / error[1], 100**rate, rtol=0.15)
+
+
+@pytest.mark.parametrize("gamma", [0.2, 0.46, 0.49])
+def test_delocalised_normalization_leaves_a_constant_and_half_of_the_last_term(gamma):
+    # Euler-Maclaurin: sum_{i <= d1} i^-2g = d1^(1 - 2g)/(1 - 2g) + zeta(2g) + d1^-2g/2 - g d1^(-2g - 1)/6 + ...
+    n_features = np.array([100, 1000])
+    exact, rate = (
+        np.array([f(d1, gamma) ** -2 for d1 in n_features]) for f in (theory.normalization, theory.normalization_rate)
+    )
+    rest = exact - rate - n_features ** (-2 * gamma) / 2
+    # Left over: gamma d1^(-2 gamma - 1)/6, and the rounding of sums and powers of order 100.
+    assert_allclose(rest[0], rest[1], atol=gamma * 100.0 ** (-2 * gamma - 1) / 6 + 1e-11)
 
 
 def test_known_zeta_values_fix_the_localised_normalization():
@@ -204,9 +217,74 @@ def test_error_rate_has_the_exponent_of_the_theorem(gamma):
     assert_allclose(np.log10(quantity[1] / quantity[0]), theory.mse_exponent(gamma), rtol=1e-4)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.4, 1.0])
+def test_partial_error_is_the_sum_over_features_of_what_each_leaves(gamma):
+    parameters = {"dim": 300, "n_features": 9, "gamma": gamma, "strict": False}
+    weights = theory.normalization(9, gamma) * np.arange(1, 10) ** -gamma
+    n = np.geomspace(100, 1e6, 50)
+    # 1 - cos^2 is twice 1 - |cos|, to leading order.
+    loss = 2 * theory.alignment_error(np.arange(1, 10), n[:, None], sharp=True, **parameters)
+    explained = np.clip(1 - loss, 0, None) ** 2 @ weights**2
+    # 1 - MSE is a sum of terms of order 1 that cancel where little is explained.
+    assert_allclose(theory.mse_partial(n, **parameters), 1 - explained, atol=1e-12, rtol=1e-10)
+    assert isinstance(theory.mse_partial(5000, **parameters), float)
+    assert theory.mse_partial(n.reshape(5, 10), **parameters).shape == (5, 10)
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.3, 0.5, 0.8, 1.5])
+def test_partial_recovery_factor_is_the_integral_over_the_recovered_features(gamma):
+    # In units of the tail (gamma > 1/2) or of the recovered weight (gamma < 1/2); they meet at 1/2.
+    if gamma < 0.5:
+        share = quad(lambda x: x ** (-2 * gamma) * (1 - x ** (2 * gamma)) ** 2, 0, 1)[0]
+        expected = (1 - 2 * gamma) * share
+    else:
+        share = quad(lambda x: 2 - x ** (2 * gamma), 0, 1)[0]
+        expected = 1 + (2 * gamma - 1) * share
+    assert_allclose(theory.partial_recovery_factor(gamma), expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.2, 0.3, 0.8, 1.0, 1.5])
+def test_partial_error_tends_to_its_factor_times_the_power_law(gamma):
+    parameters = {"dim": 100, "n_features": 10**6, "gamma": gamma}
+    count = np.array([10**5, 3 * 10**5]) if gamma < 0.5 else np.array([300, 1000])
+    n = theory.recovery_threshold(count, sharp=True, **parameters)
+    exact, rate = theory.mse_partial(n, **parameters), theory.mse_rate(n, sharp=True, **parameters)
+    if gamma < 0.5:
+        exact, rate = 1 - exact, 1 - rate
+    factor = theory.partial_recovery_factor(gamma)
+    # As for the tail: the sum's own correction, here beside the factor times the sum, and the end of the sum. The own
+    # share of the recovered features is (4 gamma^2 - 1)/gamma^2 < 4 over m of the whole.
+    correction = 1e5 ** (2 * gamma - 1) / factor if gamma < 0.5 else 4 / 300 + 1e-3 ** (2 * gamma - 1)
+    assert_allclose(exact / rate / factor, 1, atol=1.5 * correction)
+
+
+@pytest.mark.parametrize("gamma", [0.2, 0.4, 0.6, 1.5])
+def test_local_exponent_joins_the_corners_of_the_staircase(gamma):
+    parameters = {"dim": 100, "n_features": 30, "gamma": gamma}
+    m = np.arange(1, 29)
+    n = theory.recovery_threshold(np.arange(1, 30), **parameters)
+    error = theory.mse_tail(n, **parameters)
+    quantity = 1 - error if gamma < 0.5 else error
+    expected = np.diff(np.log(quantity)) / np.diff(np.log(n))
+    assert_allclose(theory.local_exponent(m, n_features=30, gamma=gamma), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [0.2, 0.3, 0.8, 1.5])
+def test_local_exponent_tends_to_the_theorem(gamma):
+    n_features, m = 10**6, (3 * 10**5 if gamma < 0.5 else 300)
+    correction = m ** (2 * gamma - 1) if gamma < 0.5 else 1 / m + (m / n_features) ** (2 * gamma - 1)
+    ratio = theory.local_exponent(m, n_features=n_features, gamma=gamma) / theory.mse_exponent(gamma)
+    assert_allclose(ratio, 1, atol=2 * correction)
+
+
 @pytest.mark.parametrize(("gamma", "exponent"), [(0.25, 1.0), (0.4, 0.25), (0.6, -1 / 6), (1.0, -0.5), (2.0, -0.75)])
 def test_exponent_takes_the_values_of_the_paper(gamma, exponent):
     assert_allclose(theory.mse_exponent(gamma), exponent, rtol=ROUNDING)
+
+
+def test_assumption_admits_any_link_up_to_one_half():
+    size = {"dim": 9, "n_features": 2, "gamma": 0.499}
+    assert theory.recovery_threshold(2, link="tanh", **size) == theory.recovery_threshold(2, **size)
 
 
 def test_alignment_error_is_the_threshold_over_the_sample_size():
@@ -271,6 +349,10 @@ def test_formulas_outside_their_theorem_need_an_explicit_request(call, message):
         (lambda: theory.recovery_threshold(1, link=3, **SMALL), "link must be a name or a callable"),
         (lambda: theory.mse_exponent(0.0, strict=False), "gamma must be a finite number > 0"),
         (lambda: theory.mse_rate(5, dim=2, n_features=9, gamma=0.5, strict=False), "gamma must differ from 1/2"),
+        (lambda: theory.local_exponent(5, n_features=9, gamma=0.5), "gamma must differ from 1/2"),
+        (lambda: theory.local_exponent(8, n_features=9, gamma=1.0), "m must hold integers >= 1 and <= n_features = 7"),
+        (lambda: theory.partial_recovery_factor(0.0), "gamma must be a finite number > 0"),
+        (lambda: theory.mse_partial(0, **SMALL), "n must hold positive finite sample sizes, got 0"),
     ],
 )
 def test_bad_input_is_refused_with_its_name_and_value(call, message):

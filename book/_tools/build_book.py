@@ -27,7 +27,9 @@ import chapter_parameters
 import jupytext
 import nbformat
 import papermill
+import print_book
 import yaml
+from selenium.common.exceptions import WebDriverException
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = re.compile(r"book/\d\d_\w+")
@@ -228,6 +230,23 @@ def rendered_before(root: Path, stamp: Path) -> bool:
     return all(page.is_file() and page.stat().st_mtime <= written for page in rendered(root))
 
 
+def offer_pdf(root: Path) -> None:
+    """Print the book unless its PDF is there; a failure costs the PDF, not the book."""
+    if (root / "_build/html" / print_book.PDF).is_file():
+        print("  pdf: up to date", flush=True)
+        return
+    started = time.monotonic()
+    try:
+        sheets = print_book.print_book(root)
+    except WebDriverException as error:
+        print(f"  pdf: FAILED, left out: {error.msg}", flush=True)
+        return
+    done = (
+        f"{sheets} pages in {time.monotonic() - started:.1f} s" if sheets else "left out, no Chromium with its driver"
+    )
+    print(f"  pdf: {done}", flush=True)
+
+
 def refresh(root: Path, names: list[str]) -> None:
     """Copy the executed notebooks over their committed twins."""
     for name in names:
@@ -276,6 +295,7 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
         return 0
     if not render(root):
         return 1
+    offer_pdf(root)
     print(f"Open the book: {(root / '_build/html/index.html').as_uri()}")
     return 0
 

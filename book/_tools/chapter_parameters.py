@@ -19,6 +19,7 @@ import jupytext
 PAGE = "book/parameters"
 INTRODUCTION = Path(__file__).with_name("parameters_introduction.md")
 RUN_TIMES = "book/run_times.csv"
+COMMAND_WIDTH = 64
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,14 @@ class Chapter:
 
     @property
     def command(self) -> str:
-        """Papermill's command line with every parameter at its default."""
-        options = [_option(parameter.name, parameter.default) for parameter in self.parameters]
-        return " ".join([f"papermill book/{self.name}.ipynb out.ipynb", *options])
+        """Papermill's command line with every parameter at its default, in lines that fit a page."""
+        lines = [f"papermill book/{self.name}.ipynb out.ipynb"]
+        for option in (_option(parameter.name, parameter.default) for parameter in self.parameters):
+            if len(lines) == 1 or len(lines[-1]) + len(option) > COMMAND_WIDTH:
+                lines.append(f"    {option}")
+            else:
+                lines[-1] += f" {option}"
+        return " \\\n".join(lines)
 
 
 def read_chapter(root: Path, name: str) -> Chapter:

@@ -7,6 +7,7 @@ and the table is written again after every block with all the points that there 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from hierlib.sweep import learning_point, run
 
 FIELDS = ["d", "gamma", "link", "seed", "alpha", "mse", "overlap", "n_passes", "seconds"]
 LARGEST_D1 = 20  # columns of alignments
+KEPT = stored_table.ROOT / "_build" / "paper"
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,13 @@ def paper_point(**arguments) -> dict:
     return learning_point(**arguments) | {"seconds": time.perf_counter() - started}
 
 
-def compute(block: Block) -> list[list]:
-    """Rows of the table for one block, from the points kept and those still missing."""
-    result = run(
+def compute(block: Block) -> None:
+    """Compute the points of a block that are missing."""
+    run(
         paper_point,
         {"alpha": list(block.alphas)},
         seeds=list(block.seeds),
-        directory=stored_table.ROOT / "_build" / "paper" / block.name,
+        directory=KEPT / block.name,
         n_jobs=block.processes,
         d=block.d,
         n_features=block.n_features,
@@ -68,27 +70,35 @@ def compute(block: Block) -> list[list]:
         link=block.link,
         n_test=20_000,
     )
+
+
+def finished(block: Block) -> list[list]:
+    """Rows of the table for the points of a block that are there, by seed and sample size."""
     rows = []
-    for seed in block.seeds:
-        for alpha in block.alphas:
-            point = result.sel(alpha=alpha, seed=seed)
-            numbers = [f"{float(point[name]):.5g}" for name in FIELDS[5:]]
-            found = [f"{value:.4f}" for value in point["alignment"].values]
-            padding = [""] * (LARGEST_D1 - len(found))
-            rows.append([block.d, block.gamma, block.link, seed, alpha, *numbers, *found, *padding])
-    return rows
+    for path in (KEPT / block.name).glob("*.json"):
+        content = json.loads(path.read_text())
+        if "point" not in content:  # the sweep's own description
+            continue
+        point, result = json.loads(content["point"]), content["result"]
+        numbers = [f"{result[name]:.5g}" for name in FIELDS[5:]]
+        found = [f"{value:.4f}" for value in result["alignment"]]
+        padding = [""] * (LARGEST_D1 - len(found))
+        rows.append([block.d, block.gamma, block.link, point["seed"], point["alpha"], *numbers, *found, *padding])
+    return sorted(rows, key=lambda row: row[3:5])
 
 
 def main() -> None:
     """Compute what is missing and write the table after every block."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="only the blocks whose name starts with this, such as d120; writes no table")
-    only = parser.parse_args().only
+    parser.add_argument("--finished", action="store_true", help="compute nothing: write the table of the points kept")
+    arguments = parser.parse_args()
     rows: list[list] = []
     for block in BLOCKS:
-        if only is None or block.name.startswith(only):
-            rows += compute(block)
-        if only is None:
+        if not arguments.finished and block.name.startswith(arguments.only or ""):
+            compute(block)
+        rows += finished(block)
+        if arguments.only is None and rows:
             write(rows)
 
 

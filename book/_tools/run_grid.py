@@ -81,18 +81,18 @@ def execute(source: str, parameters: dict) -> tuple[str, str | None]:
     """Execute a notebook's text; return the executed text, and where and why it failed if it did."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
+    # Third parties' deprecations would hide what matters.
+    warnings.simplefilter("ignore", DeprecationWarning)
     message = None
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Third parties' deprecations would hide what matters.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.ipynb"
         try:
+            # Without `cwd`: papermill would change the folder of the process, which threads of one Dask worker share.
             papermill.execute_notebook(
                 nbformat.reads(source, as_version=4),
                 path,
                 parameters=parameters,
                 progress_bar=False,
-                cwd=folder,
                 extra_arguments=["--log-level=CRITICAL"],
             )
         except papermill.PapermillExecutionError as error:

@@ -1,0 +1,45 @@
+"""Stored results of the larger runs: the tables of ``book/data``, for the chapters that draw them.
+
+Each table is a CSV file under a few comment lines with its provenance: the command that recomputes it, versions,
+machine and seeds. The tables belong to the repository, not to the package, so they are there in a checkout only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from hierlib._checks import check_choice
+
+__all__ = ["load_table"]
+
+_FOLDER = Path(__file__).parents[1] / "book" / "data"
+
+
+def load_table(name: str) -> pd.DataFrame:
+    """Load a stored table.
+
+    Parameters
+    ----------
+    name : str
+        Name of a file in ``book/data``, without ``.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a run; the file's comment lines say what the columns hold.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table; the message lists those that there are.
+
+    Examples
+    --------
+    >>> from hierlib.stored import load_table
+    >>> load_table("depth").columns.tolist()
+    ['learner', 'd', 'n', 'seed', 'mse', 'seconds', 'mebibytes']
+    """
+    check_choice("name", name, tuple(sorted(path.stem for path in _FOLDER.glob("*.csv"))))
+    return pd.read_csv(_FOLDER / f"{name}.csv", comment="#")
