@@ -32,7 +32,7 @@ CASES: list[tuple[str, dict]] = [
     ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 8}),
     ("16_cluster", {"d": 150, "n": 10**8, "n_features": 12, "cores": 16}),
     ("13_every_ridge", {"alpha": 1.2, "n_latents": 500, "n_draws": 8}),
-    ("17_smoothing", {"dims": [40, 80, 160], "inputs": [8, 12], "gamma": 0.3, "n_features": 2, "n_data": 4}),
+    ("17_smoothing", {"dims": [40, 80, 160], "inputs": [14, 18], "gamma": 0.3, "n_features": 2, "n_data": 4}),
     ("19_explorer", {"max_features": 3, "n_checks": 1, "seed": 5}),
 ]
 
