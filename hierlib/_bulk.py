@@ -296,14 +296,11 @@ def remainder_skewness(d: int, degree: int) -> float:
     if degree == 1:
         return 0.0
     weights, polynomials = _gegenbauer(d, degree)
-    orders = range(2, 2 * degree + 1, 2)
-    return float(
-        sum(
-            (weights @ (polynomials[degree] ** 2 * polynomials[k])) ** 3
-            / np.sqrt(comb(d + k - 1, k) - comb(d + k - 3, k - 2))
-            for k in orders
-        )
-    )
+    total = 0.0
+    for k in range(2, 2 * degree + 1, 2):
+        harmonics = comb(d + k - 1, k) - comb(d + k - 3, k - 2)  # exact, and beyond 64 bits for large d
+        total += (weights @ (polynomials[degree] ** 2 * polynomials[k])) ** 3 / float(harmonics) ** 0.5
+    return float(total)
 
 
 def _gegenbauer(d: int, degree: int) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -91,6 +91,13 @@ def test_remainder_coefficient_is_the_excess_fourth_moment_of_the_gegenbauer_pol
     assert remainder_coefficient(d, degree) == pytest.approx((fourth - 3) / 2, rel=1e-6)
 
 
+def test_third_moment_of_the_remainder_tends_to_that_of_the_quadratic_kernel_and_is_finite_at_any_d():
+    # (He_2^2 / 2)'s coefficient on He_2 / sqrt(2) is 2 sqrt(2), over sqrt(N_2) = d / sqrt(2): 16 sqrt(2 / D).
+    dim = comb(10**5 + 1, 2)
+    assert remainder_skewness(10**5, 2) == pytest.approx(16 * np.sqrt(2 / dim), rel=1e-3)
+    assert 0 < remainder_skewness(10**6, 4) < 1e-6
+
+
 @pytest.mark.parametrize(("degree", "limit"), [(1, 0), (2, 6), (3, 45)])
 def test_remainder_coefficient_tends_to_the_hermite_value(degree, limit):
     # E He_2^4 = 60, E He_3^4 = 3348: (60/4 - 3)/2 = 6, (3348/36 - 3)/2 = 45; corrections are O(1/d).
