@@ -28,14 +28,14 @@ CASES: list[tuple[str, dict]] = [
     ("07_readout", {"d": 14, "gamma": 0.2, "ratios": [6, 24], "n_seeds": 2}),
     ("06_cascade", {"dim": 200, "n_features": 12, "n_data": 3, "d": 14, "alphas": [1.8, 2.6], "n_seeds": 2, "seed": 3}),
     ("08_depth", {"d": 7, "n": 250, "gamma": 0.0}),
-    ("11_infinity", {"dimensions": [64, 900], "gamma": 0.3, "steep": 0.9, "n_sizes": 6}),
     ("10_visible", {"d": 18, "n_features": 3, "gamma": 0.0, "ratio": 24, "n_seeds": 2, "n_null": 10}),
+    ("11_infinity", {"dimensions": [64, 900], "gamma": 0.3, "steep": 0.9, "n_sizes": 6}),
     ("12_fixed_features", {"alpha": 0.5, "n_latents": 1000, "n_draws": 8}),
     ("16_cluster", {"d": 150, "n": 10**8, "n_features": 12, "cores": 16}),
     ("13_every_ridge", {"alpha": 1.2, "n_latents": 500, "n_draws": 8}),
-    ("18_validation", {"largest_dim": 60, "n_scale": 0.9}),
-    ("17_smoothing", {"dims": [40, 80, 160], "inputs": [8, 12], "gamma": 0.3, "n_features": 2, "n_data": 4}),
+    ("17_smoothing", {"dims": [40, 80, 160], "inputs": [14, 18], "gamma": 0.3, "n_features": 2, "n_data": 4}),
     ("19_explorer", {"max_features": 3, "n_checks": 1, "seed": 5}),
+    ("18_validation", {"largest_dim": 60, "n_scale": 0.9}),
 ]
 
 every_chapter = pytest.mark.parametrize("name", CHAPTERS)

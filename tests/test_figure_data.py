@@ -42,6 +42,11 @@ def test_error_bars_without_markers_keep_their_centres(ax):
     assert_allclose(table(ax)[["x", "y"]], [[1, 3], [2, 4]])
 
 
+def test_error_bars_without_points_have_no_rows(ax):
+    ax.errorbar([], [], [], fmt="o")
+    assert len(table(ax)) == 0
+
+
 def test_error_bar_lines_are_not_repeated_as_lines(ax):
     ax.errorbar([1, 2], [3, 4], [0.5, 0.25], fmt="o-", capsize=2)
     assert len(table(ax)) == 2
