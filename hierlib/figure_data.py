@@ -59,7 +59,7 @@ def figure_data(figure: Figure) -> str:
     text.write(FIRST_LINE + "\n")
     panels = [ax for ax in figure.axes if ax.axison and ax.get_label() != "<colorbar>"]
     for number, ax in enumerate(panels, start=1):
-        title = f" ({ax.get_title()})" if ax.get_title() else ""
+        title = f" ({_one_line(ax.get_title())})" if ax.get_title() else ""
         text.write(f"# panel {number}{title}: x = {_axis_label(ax, 'x', panels)}; y = {_axis_label(ax, 'y', panels)}\n")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(_FIELDS)
@@ -105,7 +105,12 @@ def offer() -> None:
 def _axis_label(ax: Axes, name: str, panels: list[Axes]) -> str:
     # Of panels side by side, only the outermost one may carry the label.
     siblings = getattr(ax, f"get_shared_{name}_axes")().get_siblings(ax)
-    return next(filter(None, (getattr(one, f"get_{name}label")() for one in (ax, *siblings, *panels))), "unlabelled")
+    labels = (getattr(one, f"get_{name}label")() for one in (ax, *siblings, *panels))
+    return _one_line(next(filter(None, labels), "unlabelled"))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _series(ax: Axes) -> Iterator[tuple[str, np.ndarray]]:

@@ -92,12 +92,12 @@ def test_segments_and_areas_are_written_as_their_corners(ax):
 
 def test_panels_side_by_side_share_the_outer_label():
     figure, axes = plt.subplots(1, 2, sharey=True)
-    axes[0].set(xlabel="a", ylabel="height", title="left")
+    axes[0].set(xlabel="a", ylabel="height", title="left\nside")
     axes[1].set(xlabel="b")
     lines = figure_data(figure).splitlines()
     plt.close(figure)
     assert lines[0] == FIRST_LINE
-    assert lines[1:3] == ["# panel 1 (left): x = a; y = height", "# panel 2: x = b; y = height"]
+    assert lines[1:3] == ["# panel 1 (left side): x = a; y = height", "# panel 2: x = b; y = height"]
 
 
 def test_notebook_shows_figures_with_their_table_and_diagrams_without(ax):

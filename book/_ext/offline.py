@@ -39,13 +39,17 @@ def drop_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
-def drop_icon_script(app, exception):
-    """Leave out the script of Font Awesome, 1.5 MB on every page: the theme loads the same icons as a font, too."""
+def mend_pages(app, exception):
+    """Leave out the script of Font Awesome, 1.5 MB a page, and the role of a list that holds no list items.
+
+    The theme loads the same icons as a font, too; the bibliography's entries are no items to a screen reader.
+    """
     if exception is not None or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text()
         without = re.sub(r'\s*<script src="[^"]*fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>', "", text)
+        without = without.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
         if without != text:
             page.write_text(without)
 
@@ -54,6 +58,6 @@ def setup(app):
     """Register the hooks."""
     app.connect("builder-inited", use_local_mathjax)
     app.connect("build-finished", copy_mathjax)
-    app.connect("build-finished", drop_icon_script)
+    app.connect("build-finished", mend_pages)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
