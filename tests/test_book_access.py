@@ -16,7 +16,9 @@ RUN_AXE = """
 const done = arguments[arguments.length - 1];
 const ready = window.MathJax?.startup?.promise ?? Promise.resolve();
 const options = {resultTypes: ['violations'], ...(arguments[0] ? {runOnly: [arguments[0]]} : {})};
-ready.then(() => axe.run({exclude: [['mjx-container']]}, options)).then(result => done(
+// A button's colour takes a moment to follow the mode: axe must not see it on its way.
+const still = () => Promise.allSettled(document.getAnimations().map(animation => animation.finished));
+ready.then(still).then(() => axe.run({exclude: [['mjx-container']]}, options)).then(result => done(
   result.violations.map(rule => [rule.impact, rule.id, rule.nodes.slice(0, 3).map(node => node.html.slice(0, 200))])));
 """
 LOAD_ALL = """
