@@ -27,7 +27,6 @@ __all__ = [
     "bulk_density",
     "critical_sample_sizes",
     "noise_edges",
-    "optimal_label_transform",
     "predict",
     "remainder_coefficient",
 ]
@@ -352,68 +351,6 @@ def bulk_density(
         raise ValueError(msg)
     model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
     return model.bulk(check_integer("n", n, low=1)).density(z)
-
-
-def optimal_label_transform(
-    target: Any, feature: int, radial: bool = True, *, normalize: bool = False, n_bins: int = 400
-) -> Function:
-    r"""Return the label transform with the smallest `Prediction.thresholds` for one feature.
-
-    .. math:: T(y) = \frac{E[R\,(\tilde h_i^2-1)\mid y]-\mu}{E[R^2\mid y]},
-
-    with :math:`\mu` such that :math:`E\,T(y)=0`, and with 1 in the place of R (then :math:`\mu=0`) if `normalize` or
-    not `radial`: Cauchy-Schwarz on :math:`\theta_i^2/E[v^2]`. For small :math:`\lambda_i` it is :math:`\lambda_i` times
-    the same function for all features, so that one serves them all.
-
-    Parameters
-    ----------
-    target, radial, normalize
-        As for `predict`.
-    feature : int
-        Index i from 0, less than d1.
-    n_bins : int, default 400
-        Bins of equal width of the label between its 1e-5 and 1 - 1e-5 quantiles.
-
-    Returns
-    -------
-    callable
-        Function of the standardised label: piecewise linear, constant beyond these quantiles, hence bounded.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from hierlib.asymptotics import TargetParameters, optimal_label_transform
-    >>> transform = optimal_label_transform(TargetParameters(np.array([1.0]), d=60, q=1), feature=0)
-    >>> transform(np.array([1.0, 2.0]) / np.sqrt(2)).round(2)  # one feature: the label gives h^2 - 1 away
-    array([1., 2.])
-    """
-    model = build_model(target, None, radial=radial, remainder=False, normalize=normalize)
-    cells = model.cells
-    feature = check_integer("feature", feature, low=0, high=len(model.weights) - 1)
-    n_bins = check_integer("n_bins", n_bins, low=2)
-    scale = np.ones_like(cells.scale) if normalize else cells.scale
-    labels, masses = cells.standardized.ravel(), cells.masses.ravel()
-    order = np.argsort(labels)
-    low, high = np.interp([1e-5, 1 - 1e-5], np.cumsum(masses[order]), labels[order])
-    edges = np.linspace(low, high, n_bins + 1)
-    cell = np.clip(np.searchsorted(edges, labels, side="right") - 1, 0, n_bins - 1)
-
-    def collect(factor: np.ndarray, law: np.ndarray) -> np.ndarray:
-        values = (cells.probability * factor)[:, None] * law
-        return np.bincount(cell, weights=values.ravel(), minlength=n_bins)
-
-    chance = collect(np.ones_like(scale), cells.law)
-    filled = chance > 0
-    chance, points = chance[filled], (edges[:-1] + 0.5 * np.diff(edges))[filled]
-    signal = collect(scale, cells.reweighted[feature] - cells.law)[filled] / chance
-    noise = collect(scale**2, cells.law)[filled] / chance
-    values = (signal - (chance @ (signal / noise)) / (chance @ (1 / noise))) / noise
-    return lambda y: np.interp(y, points, values)
 
 
 def noise_edges(sample_weights: np.ndarray, dim: int, level: float = 0.99) -> np.ndarray:

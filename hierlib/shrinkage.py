@@ -89,6 +89,8 @@ class SampleBulk:
         Number D of features.
     n_samples : int
         Number n of samples.
+    remainder : float
+        The coefficient c.
 
     Raises
     ------
@@ -111,7 +113,9 @@ class SampleBulk:
             msg = "weights must have both signs."
             raise ValueError(msg)
         self.dim, self.n_samples = comb(d + degree - 1, degree), len(weights)
-        self._weights, self._degree, self._d = weights, degree, d
+        # Negative only for d below 4, where the expansion means nothing.
+        self.remainder = max(0.0, remainder_coefficient(d, degree)) if d > 1 else 0.0
+        self._weights = weights
         self._bulk = self._build(1.0)
 
     def _build(self, share: float) -> Bulk:
@@ -122,9 +126,7 @@ class SampleBulk:
         law = WeightLaw(
             observed.values, observed.masses, likeness[None], observed.label_masses, likeness[None] * observed.values
         )
-        # Negative only for d below 4, where the expansion means nothing.
-        coefficient = max(0.0, remainder_coefficient(self._d, self._degree)) if self._d > 1 else 0.0
-        return Bulk(law, self.n_samples / self.dim, self.n_samples, share * coefficient / self.dim)
+        return Bulk(law, self.n_samples / self.dim, self.n_samples, share * self.remainder / self.dim)
 
     @property
     def edges(self) -> np.ndarray:
@@ -283,9 +285,14 @@ def observed_alignment(
     weights = check_array("weights", weights, shape=h.shape[:1])
     s = check_array("s", s, shape=h.shape[1:])
     dim = check_integer("dim", dim, low=1)
-    sampling = len(h) / dim * s**2 * np.mean((weights[:, None] * h) ** 2, axis=0)
-    population = check_real("remainder", remainder, low=0) / dim * (2 + s**2 * np.sum(1 / s**2))
-    return np.clip(1 - sampling - population, 0.0, 1.0)
+    remainder = check_real("remainder", remainder, low=0)
+    return alignment_of_moment(np.mean((weights[:, None] * h) ** 2, axis=0), s, len(h) / dim, remainder / dim)
+
+
+def alignment_of_moment(moment: np.ndarray, s: np.ndarray, delta: float, share: float) -> np.ndarray:
+    r"""Compute `observed_alignment` from :math:`\frac1n\sum_\mu v_\mu^2\hat h_{i\mu}^2`, n/D and c/D."""
+    population = share * (2 + s**2 * np.sum(1 / s**2))
+    return np.clip(1 - delta * s**2 * moment - population, 0.0, 1.0)
 
 
 def shrink(s: np.ndarray, alignments: np.ndarray, delta: float) -> np.ndarray:

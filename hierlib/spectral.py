@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hierlib._checks import check_choice, check_integer, check_real
 from hierlib._parallel import ordered_map
+from hierlib._pilot import label_bins, sums_of_batch, transform_of_sums
 from hierlib._second_layer import best_quadratic_form, moments_of_batch
 from hierlib.hermite import HermiteFeatures
 from hierlib.krylov import Eigenpairs, block_width, by_modulus, largest_modulus
@@ -52,9 +53,12 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         eigenvalues that noise does not reach (`hierlib.shrinkage.SampleBulk.interval`), possibly none.
     degree : int, default 2
         Degree q of the Hermite features.
-    label_transform : {"tanh"} or callable, optional
+    label_transform : {"tanh", "optimal"} or callable, optional
         Function of the standardised labels whose values weight the moment matrix; by default the labels themselves.
-        A bounded function tames the heavy tails of y, which otherwise hide weak features at accessible sizes.
+        A bounded function tames the heavy tails of y, which otherwise hide weak features at accessible sizes. With
+        "optimal", a first fit with tanh shows which function would have recovered most
+        (`hierlib.label_transforms.optimal_label_transform`, with what the sample tells in the place of the target),
+        and a second fit uses it: some half as many passes again.
     normalize : bool, default False
         Form the moment matrix from :math:`\sqrt d\,x/\|x\|`, which removes the fluctuations of the norm of x. Upper
         layers and predictions use x itself.
@@ -284,6 +288,9 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         n_features = check_integer(
             "n_features", int(np.sqrt(n_inputs)) if default else self.n_features, low=1, high=features.dim
         )
+        optimal = isinstance(self.label_transform, str) and self.label_transform == "optimal"
+        if isinstance(self.label_transform, str):
+            check_choice("label_transform", self.label_transform, ("tanh", "optimal"))
         check_choice("ranking", self.ranking, ("modulus", "edge"))
         check_choice("second_layer", self.second_layer, ("moments", "least_squares"))
         check_real("holdout", self.holdout, low=0, high=0.9)
@@ -298,18 +305,15 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
             msg = f"holdout must leave at least 2 of the {len(y)} samples to the first layer, got {self.holdout}."
             raise ValueError(msg)
 
-        weights = label_weights(y[:n_lower], self.label_transform)
-        operator = MomentOperator(data, weights, degree=self.degree, normalize=self.normalize, n_jobs=self.n_jobs)
         # Held-out samples need no correction: the first layer has not seen them.
         correct = self.leave_one_out and not n_upper
-        bulk = None
-        if automatic or correct or self.ranking == "edge":
-            norms = None
-            if not self.normalize:
-                norms = np.concatenate(list(map_batches(_squared_norms, data, weights, n_jobs=self.n_jobs)))
-            weights = effective_weights(weights, n_inputs, self.degree, norms)
-            bulk = SampleBulk(weights, n_inputs, self.degree)
-        pairs = self._leading_pairs(operator, n_features, bulk, automatic=automatic)
+        observed = automatic or correct or self.ranking == "edge"
+        layer = partial(self._first_layer, data, y[:n_lower], features, n_features, automatic=automatic)
+        self.n_passes_ = 0
+        pairs, weights, bulk = layer("tanh" if optimal else self.label_transform, observed=observed or optimal)
+        transform = self._observed_transform(data, y[:n_lower], features, pairs, bulk) if optimal and bulk else None
+        if transform:
+            pairs, weights, bulk = layer(transform, observed=observed, before=pairs.eigenvectors.T)
         self.eigenvalues_, self.converged_ = pairs.eigenvalues, pairs.converged
         # Eigenvectors have no sign of their own: fix it, so that equal data give equal components.
         rows = pairs.eigenvectors.T
@@ -318,8 +322,55 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         self._fit_upper_layers(features, data, y, n_lower if n_upper else 0, weights, s)
         return self
 
+    def _first_layer(
+        self,
+        data: Data,
+        y: np.ndarray,
+        features: HermiteFeatures,
+        n_features: int,
+        transform: str | Callable | None,
+        *,
+        automatic: bool,
+        observed: bool,
+        before: np.ndarray | None = None,
+    ) -> tuple[Eigenpairs, np.ndarray, SampleBulk | None]:
+        """Eigenpairs of the moment matrix, starting from rows `before`; if `observed`, effective weights and bulk."""
+        weights = label_weights(y, transform)
+        operator = MomentOperator(data, weights, degree=self.degree, normalize=self.normalize, n_jobs=self.n_jobs)
+        bulk = None
+        if observed:
+            norms = None
+            if not self.normalize:
+                norms = np.concatenate(list(map_batches(_squared_norms, data, weights, n_jobs=self.n_jobs)))
+            weights = effective_weights(weights, features.n_inputs, self.degree, norms)
+            bulk = SampleBulk(weights, features.n_inputs, self.degree)
+        return self._leading_pairs(operator, n_features, bulk, before, automatic=automatic), weights, bulk
+
+    def _observed_transform(
+        self, data: Data, y: np.ndarray, features: HermiteFeatures, pairs: Eigenpairs, bulk: SampleBulk
+    ) -> Callable | None:
+        """Best label transform that the features found with tanh tell, None if noise could be all of them."""
+        visible = edge_distance(pairs.eigenvalues, bulk.interval()) > 0
+        if not visible.any():
+            return None
+        s, components = bulk.resolvent(pairs.eigenvalues[visible]), pairs.eigenvectors[:, visible].T
+        points, cell = label_bins(y)
+        columns = np.column_stack([cell, label_weights(y, "tanh")])
+        summarize = partial(sums_of_batch, features, components, s, len(points), self.normalize)
+        parts = list(map_batches(summarize, data, columns, n_jobs=self.n_jobs))
+        by_bin, total = (np.sum([part[k] for part in parts], axis=0) for k in (0, 1))
+        # Ranked by modulus, noise of the sign with the larger weights would come before features of the other.
+        width = 2.0 if self.ranking == "edge" else 1.0
+        return transform_of_sums(points, np.bincount(cell), by_bin, total, s, features.dim, bulk.remainder, width)
+
     def _leading_pairs(
-        self, operator: MomentOperator, n_features: int, bulk: SampleBulk | None, *, automatic: bool
+        self,
+        operator: MomentOperator,
+        n_features: int,
+        bulk: SampleBulk | None,
+        before: np.ndarray | None,
+        *,
+        automatic: bool,
     ) -> Eigenpairs:
         """Eigenpairs of the first layer; `automatic` keeps those outside the interval of noise, however many."""
         interval = bulk.interval() if bulk and automatic else np.zeros(2)
@@ -327,11 +378,14 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         if bulk and self.ranking == "edge":
             rank = partial(_by_edge, interval if automatic else bulk.edges)
         rng = np.random.default_rng(self.random_state)
-        start, self.n_passes_ = None, 0
-        before = getattr(self, "components_", None) if self.warm_start else None
-        if before is not None and before.shape == (n_features, operator.shape[0]):
+        start = None
+        if before is None and self.warm_start:
+            before = getattr(self, "components_", None)
+            if before is not None and before.shape != (n_features, operator.shape[0]):
+                before = None
+        if before is not None:
             # Few mixtures of all, not all at once: narrow blocks then reach high powers of the operator sooner.
-            start = before.T @ rng.standard_normal((n_features, block_width(n_features)))
+            start = before.T @ rng.standard_normal((len(before), block_width(n_features)))
         while True:
             pairs = largest_modulus(
                 operator, n_features, rng=rng, start=start, tol=self.tol, max_products=self.max_passes, rank=rank

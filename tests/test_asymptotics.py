@@ -20,7 +20,6 @@ from hierlib.asymptotics import (
     bulk_density,
     critical_sample_sizes,
     noise_edges,
-    optimal_label_transform,
     predict,
     remainder_coefficient,
 )
@@ -351,36 +350,6 @@ def test_a_steep_link_keeps_the_grid_of_weights_fine():
 # Transforms, ranking ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("feature", [3])
-def test_optimal_transform_has_the_smallest_threshold_and_is_stationary(normalize, feature):
-    target = TargetParameters(MIXED, d=30, q=2)
-    best = optimal_label_transform(target, feature, normalize=normalize)
-
-    def threshold(transform):
-        return predict(target, 5000, transform, normalize=normalize).thresholds[feature]
-
-    reference = threshold(best)
-    for other in (None, np.tanh, np.sign, lambda y: np.clip(y, -1, 2)):
-        assert reference < threshold(other)
-    # Stationary: moving along any bump changes the threshold at second order, 0.01^2 times O(10), never downwards.
-    for centre in (-1.0, 1.5):
-        for sign in (-0.01, 0.01):
-            moved = threshold(lambda y, c=centre, a=sign: best(y) + a * np.exp(-((y - c) ** 2)))
-            assert -1e-4 < moved / reference - 1 < 2e-3
-
-
-def test_optimal_transform_of_one_feature_inverts_the_link():
-    target = TargetParameters(np.array([-1.0]), d=50, q=1, link_function=np.tanh)
-    transform = optimal_label_transform(target, feature=0)
-    nodes = np.random.default_rng(0).standard_normal(10**6)
-    y = np.tanh(-(nodes**2 - 1) / np.sqrt(2))
-    h_squared = np.array([0.5, 1.0, 1.5])  # y = tanh(-(h^2 - 1)/sqrt(2))
-    standardised = (np.tanh(-(h_squared - 1) / np.sqrt(2)) - y.mean()) / y.std()
-    # Bins of width 1/100 of the label, and 1/1000 from its sampled mean and deviation.
-    assert_allclose(transform(standardised), h_squared - 1, atol=0.03)
-
-
 def test_edge_ranking_keeps_negative_outliers_that_modulus_ranking_loses():
     # Positive weights with one weak negative one: the bulk reaches farther up than the negative outlier lies below 0.
     weights = np.array([0.9, 0.7, -0.45])
@@ -633,7 +602,3 @@ def test_other_functions_refuse_bad_input():
         noise_edges(np.ones(5), 3)
     with pytest.raises(ValueError, match="level must be a finite number > 0 and < 1, got 1"):
         noise_edges(np.array([-1.0, 1.0]), 3, level=1)
-    with pytest.raises(ValueError, match="feature must be an integer >= 0 and <= 0, got 1"):
-        optimal_label_transform(target, 1)
-    with pytest.raises(ValueError, match="n_bins must be an integer >= 2"):
-        optimal_label_transform(target, 0, n_bins=1)

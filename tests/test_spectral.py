@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, spectral
 from hierlib.hermite import HermiteFeatures
+from hierlib.label_transforms import optimal_label_transform
 from hierlib.metrics import alignment, normalized_mse, subspace_overlap
 from hierlib.moment import MomentOperator
 from hierlib.shrinkage import SampleBulk, edge_distance, effective_weights, leave_one_out
@@ -141,6 +142,48 @@ def test_edge_ranking_finds_the_feature_of_the_minority_sign(seed):
     assert lost[3] < 0.1
     assert found[3] > 0.6
     assert found[:3].mean() > lost[:3].mean() - 0.1
+
+
+@pytest.mark.parametrize(
+    ("d", "q", "signs", "options"),
+    [(28, 2, [1, 1, -1, 1], {"normalize": True, "ranking": "edge"}), (300, 1, [1, 1, -1, 1], {"ranking": "edge"})],
+)
+def test_transform_learned_from_the_sample_overlaps_more_than_tanh_and_nearly_as_much_as_the_known_one(
+    d, q, signs, options
+):
+    overlaps, known = [], None
+    for seed in SEEDS:
+        target = HierarchicalTarget(d, q, gamma=0.8, n_features=4, seed=seed)
+        target.weights = np.abs(target.weights) * signs
+        n = 20 * target.dim
+        known = known or optimal_label_transform(target, n, **options)
+        X, y = target.sample(n, seed)
+        models = [HierarchicalSpectralRegressor(4, q, label_transform=T, **options) for T in ("tanh", "optimal", known)]
+        overlaps.append([subspace_overlap(model.fit(X, y).components_, target.directions) for model in models])
+    tanh, optimal, best = np.mean(overlaps, axis=0)
+    # Standard errors of the paired differences are below 0.02.
+    assert optimal > tanh + 0.01
+    assert abs(optimal - best) < 0.06
+
+
+def test_optimal_transform_is_tanh_where_no_feature_is_visible():
+    target = HierarchicalTarget(30, gamma=0.2, n_features=3, seed=0)
+    X, y = target.sample(target.dim // 4, 1)
+    tanh, optimal = (
+        HierarchicalSpectralRegressor(3, label_transform=name, normalize=True).fit(X, y) for name in ("tanh", "optimal")
+    )
+    assert_allclose(optimal.eigenvalues_, tanh.eigenvalues_)
+
+
+def test_optimal_transform_serves_labels_that_coincide_streams_and_unknown_numbers_of_features():
+    target = HierarchicalTarget(100, q=1, gamma=0.0, n_features=2, seed=1, link=np.sign)
+    X, y = target.sample(60 * target.dim, 2)
+    model = HierarchicalSpectralRegressor("auto", 1, label_transform="optimal", tol=1e-4).fit(X, y)
+    components = model.components_
+    assert subspace_overlap(components, target.directions) > 0.7
+    half = len(X) // 2
+    model.fit_stream([(X[:half], y[:half]), (X[half:], y[half:])])
+    assert subspace_overlap(model.components_, components) > 1 - 1e-4
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -478,7 +521,7 @@ def test_pipelines_clones_cross_validation_and_pickles_work(small):
         ({"holdout": 0.95}, "holdout must be a finite number >= 0 and <= 0.9, got 0.95."),
         ({"tol": 0}, "tol must be a finite number > 0, got 0."),
         ({"max_passes": 0}, "max_passes must be an integer >= 1, got 0."),
-        ({"label_transform": "sign"}, "label_transform must be one of 'tanh', got 'sign'."),
+        ({"label_transform": "sign"}, "label_transform must be one of 'tanh', 'optimal', got 'sign'."),
         ({"label_transform": np.sum}, "label_transform must map 3000 labels to as many finite numbers, got shape ()."),
         ({"label_transform": lambda t: t * np.inf}, "label_transform must map 3000 labels to as many finite numbers"),
     ],
