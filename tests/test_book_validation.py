@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import stored_table
+import validation_data
 
+from hierlib import theory
 from hierlib.asymptotics import TargetParameters, predict
 
 TABLE = Path(__file__).parents[1] / "book" / "data" / "validation.csv"
@@ -41,3 +44,33 @@ def test_stored_simulations_would_betray_a_constant_off_by_ten_per_cent(d, n_sca
     # An alignment moves by (1 - c^2)/10, some 0.015 on average, in one direction.
     assert abs(right.mean()) < 0.005 < abs(wrong.mean())
     assert np.mean(wrong**2) > 1.5 * np.mean(right**2)
+
+
+def test_grid_covers_every_degree_exponent_and_link_with_five_seeds_from_below_the_first_threshold():
+    blocks = validation_data.blocks()
+    assert min(block.n_seeds for block in blocks) >= 5
+    assert {block.d for block in blocks} >= {40, 60, 120, 250}
+    for q in (1, 2, 3):
+        assert {block.gamma for block in blocks if block.q == q} == {0.0, 0.4, 0.8, 1.2}
+        assert {block.link for block in blocks if block.q == q} == {"identity", "tanh", "quadratic"}
+        assert {block.setting for block in blocks if block.q == q} == {"paper", "bounded"}
+    for d, q in {(block.d, block.q) for block in blocks}:
+        laws = [block for block in blocks if (block.d, block.q) == (d, q)]
+        dim = TargetParameters(np.ones(1), d=d, q=q).dim
+        first = [
+            theory.recovery_threshold(1, dim=dim, n_features=len(b.signs), gamma=b.gamma, sharp=True, strict=False)
+            for b in laws
+        ]
+        assert any(min(b.sizes()) < n for b, n in zip(laws, first, strict=True))
+
+
+def test_stored_points_are_kept_when_others_are_missing(monkeypatch):
+    written = {}
+    monkeypatch.setattr(validation_data, "rows", lambda block, sizes: ({}, 0.0))
+    monkeypatch.setattr(stored_table, "write", lambda name, fields, rows, **_: written.update({name: rows}))
+    block = validation_data.Block(40, 1, 0.0, "tanh", "+-", "paper", (2.0,))  # not in the table
+    grid = [*validation_data.blocks(), block]
+    monkeypatch.setattr(validation_data, "blocks", lambda: grid)
+    validation_data.main()
+    stored = pd.read_csv(TABLE, comment="#", dtype=str).to_numpy().tolist()
+    assert written["validation"] == stored

@@ -1,13 +1,18 @@
-"""Recompute book/data/validation.csv, the simulations that the sharp constants are tested against.
+"""Compute what book/data/validation.csv lacks: the simulations that the sharp constants are tested against.
 
-A point is one fit of Algorithm 1 to one data set. Finished points are kept in _build/validation: a killed run goes on
-where it stopped, and the table is written again after every block. It holds no prediction: the chapter computes those.
+Points that the table has are kept; delete the file to compute all of them again. A fit that is finished is kept in
+_build/validation: a killed run goes on where it stopped, and the table is written again after every block. It holds no
+prediction: the chapter computes those. Needs one core or more, and 1.5 GB each.
 """
 
 from __future__ import annotations
 
+import csv
+import re
 import time
+from collections import defaultdict
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import stored_table
@@ -15,7 +20,7 @@ import stored_table
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, sweep, theory
 
 FIELDS = ["d", "q", "gamma", "link", "signs", "setting", "n", "n_seeds", "quantity", "feature", "mean", "error"]
-SETTINGS = ("paper", "bounded")
+TABLE = stored_table.ROOT / "book/data/validation.csv"
 N_FRESH = 40_000  # samples for the fresh second layer, which has at most 15^2 entries
 N_TEST = 20_000
 PIECES = 16  # of the scalar readout
@@ -45,6 +50,11 @@ class Block:
         sizes = np.geomspace(first / 2, 10 * last, self.ratios).round()
         return [int(n) for n in sizes if n <= self.largest]
 
+    def point(self, n: int) -> tuple[str, ...]:
+        """First fields of the rows of one sample size."""
+        fixed = (self.d, self.q, self.gamma, self.link, self.signs, self.setting, n)
+        return tuple(map(str, fixed))
+
     @property
     def name(self) -> str:
         """Name of the folder of finished points."""
@@ -53,6 +63,7 @@ class Block:
 
 def blocks() -> list[Block]:
     """List the grid, the quick part first."""
+    both = ("paper", "bounded")
     grid = []
     # Degree 1: Gaussian features, the Gaussian-equivalent model of dimension d.
     for d, gamma, link, signs in [
@@ -63,17 +74,34 @@ def blocks() -> list[Block]:
         (250, 0.8, "tanh", "+--+-++-+-+--++"),
         (820, 0.4, "identity", "+-+-+-"),  # the equivalent of d = 40, q = 2
     ]:
-        grid += [Block(d, 1, gamma, link, signs, setting, 6) for setting in SETTINGS]
+        grid += [Block(d, 1, gamma, link, signs, setting, 6) for setting in both]
     for d, signs in ((40, "+-+-+-"), (60, "+-++-+-")):
-        for gamma, link in [
-            *((gamma, "identity") for gamma in (0.0, 0.4, 0.8, 1.2)),
-            *((gamma, link) for gamma in (0.4, 0.8) for link in ("tanh", "quadratic")),
+        for gamma, link, ratios, largest in [
+            *((gamma, "identity", 5, 420_000) for gamma in (0.0, 0.4, 0.8, 1.2)),
+            *((gamma, link, 5, 140_000) for gamma in (0.4, 0.8) for link in ("tanh", "quadratic")),
+            *((gamma, link, 3, 140_000) for gamma in (0.0, 1.2) for link in ("tanh", "quadratic")),
         ]:
-            grid += [Block(d, 2, gamma, link, signs, setting, 5, largest=140_000) for setting in SETTINGS]
-    grid += [Block(120, 2, 0.4, "identity", "+-+-+-+-+-", "bounded", (4.0, 12.0, 36.0), largest=300_000)]
-    grid += [Block(120, 2, 0.4, "identity", "+-+-+-+-+-", "paper", (36.0,), n_seeds=3, largest=300_000)]
-    grid += [Block(40, 3, 0.4, "identity", "+-+-+-", "bounded", (6.0, 18.0), n_seeds=3)]
-    grid += [Block(250, 2, 0.4, "identity", "+-+-+-+-+-+-+-+", "bounded", (8.0,), n_seeds=2)]
+            grid += [Block(d, 2, gamma, link, signs, setting, ratios, largest=largest) for setting in both]
+    # Here ten times the last threshold is out of reach: n goes from below the first one as far as is affordable.
+    signs = {40: "+-+-+-", 120: "+-+-+-+-+-", 250: "+-+-+-+-+-+-+-+"}
+    for d, q, gamma, link, setting, ratios in [
+        (120, 2, 0.4, "identity", "bounded", (4.0, 12.0, 36.0)),
+        (120, 2, 0.4, "identity", "paper", (0.9, 4.0, 12.0, 36.0)),
+        (120, 2, 0.0, "identity", "bounded", (2.5, 16.0)),
+        (120, 2, 0.8, "identity", "bounded", (0.5, 6.0, 36.0)),
+        (120, 2, 1.2, "identity", "bounded", (0.35, 6.0, 36.0)),
+        (120, 2, 0.4, "tanh", "bounded", (16.0,)),
+        (120, 2, 0.4, "quadratic", "bounded", (16.0,)),
+        (40, 3, 0.4, "identity", "bounded", (0.7, 6.0, 18.0)),
+        (40, 3, 0.0, "identity", "bounded", (8.0,)),
+        (40, 3, 0.8, "identity", "bounded", (8.0,)),
+        (40, 3, 1.2, "identity", "bounded", (8.0,)),
+        (40, 3, 0.4, "tanh", "bounded", (6.0,)),
+        (40, 3, 0.4, "quadratic", "bounded", (6.0,)),
+        (40, 3, 0.4, "identity", "paper", (6.0,)),
+        (250, 2, 0.4, "identity", "bounded", (1.0, 8.0)),
+    ]:
+        grid.append(Block(d, q, gamma, link, signs[d], setting, ratios, largest=300_000))
     return grid
 
 
@@ -115,42 +143,58 @@ def best_readout_error(x: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def rows(block: Block) -> tuple[list[list], float]:
-    """Rows of the table for one block, computing what is missing, and the processor time that they took."""
+def rows(block: Block, sizes: list[int]) -> tuple[dict[int, list[list]], float]:
+    """Rows of the table at some sample sizes of a block, and the processor time that they took."""
     fixed = asdict(block)
     for name in ("ratios", "n_seeds", "largest"):
         del fixed[name]
-    sizes = block.sizes()
     directory = stored_table.ROOT / "_build" / "validation" / block.name
     seeds = list(range(block.n_seeds))
-    result = sweep.run(validation_point, {"n": sizes}, seeds=seeds, directory=directory, **fixed)
+    result = sweep.run(validation_point, {"n": sizes}, seeds=seeds, directory=directory, n_jobs=-1, **fixed)
     mean = result.mean("seed")
     error = result.std("seed", ddof=1) / np.sqrt(block.n_seeds)
-    table = []
+    table: dict[int, list[list]] = {n: [] for n in sizes}
     for n in sizes:
         for quantity in ("alignment", "eigenvalue", "mse same", "mse fresh"):
             pairs = np.stack([np.atleast_1d(part[quantity].sel(n=n)) for part in (mean, error)], axis=1)
             for feature, (value, spread) in enumerate(pairs, start=1):
                 place = [*fixed.values(), n, block.n_seeds, quantity, feature if len(pairs) > 1 else 0]
-                table.append([*place, f"{value:.5f}", f"{spread:.5f}"])
+                table[n].append([*place, f"{value:.5f}", f"{spread:.5f}"])
     return table, float(result["seconds"].sum())
+
+
+def read(path: Path) -> tuple[dict[tuple, list[list]], float]:
+    """Rows of the stored table by point (all fields up to n), and the minutes that they took."""
+    points: dict[tuple, list[list]] = defaultdict(list)
+    if not path.exists():
+        return points, 0.0
+    text = path.read_text()
+    for row in csv.reader(line for line in text.splitlines()[1:] if not line.startswith(("#", "d,"))):
+        points[tuple(row[:7])].append(row)
+    return points, float(re.search(r"processor time: ([\d.]+) minutes", text)[1])
 
 
 def main() -> None:
     """Compute what is missing and write the table after every block."""
-    table: list[list] = []
-    seconds = 0.0
+    points, minutes = read(TABLE)
+    grid = [(block, n, block.point(n)) for block in blocks() for n in block.sizes()]
     for block in blocks():
-        part, spent = rows(block)
-        table += part
-        seconds += spent
+        # A point with fewer seeds stays in the table until all of its seeds are there.
+        missing = [
+            n for n in block.sizes() if (r := points.get(block.point(n))) is None or int(r[0][7]) < block.n_seeds
+        ]
+        if not missing:
+            continue
+        parts, seconds = rows(block, missing)
+        points |= {block.point(n): part for n, part in parts.items()}
+        minutes += seconds / 60
         stored_table.write(
             "validation",
             FIELDS,
-            table,
+            [row for _, _, point in grid for row in points.get(point, [])],
             command="make validation-data",
             notes=[
-                f"processor time: {seconds / 60:.0f} minutes, one thread",
+                f"processor time: {minutes:.1f} minutes, one thread",
                 "means over independent targets and samples of the same weights, and their standard errors",
                 "signs: of the weights, one a feature; feature: from 1, or 0 for the errors",
                 "setting: paper (labels as they are) or bounded (tanh of standardised labels, for q > 1 on the sphere)",
