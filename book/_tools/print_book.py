@@ -11,7 +11,6 @@ import functools
 import html
 import http.server
 import io
-import os
 import shutil
 import sys
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urldefrag
 
 import yaml
+from edition import rewrite
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject
 from selenium import webdriver
@@ -212,12 +212,11 @@ def link_inside(writer: PdfWriter, origin: str, starts: dict[str, int]) -> None:
 def offer(site: Path) -> None:
     """Put the download link below the heading of the front page, whose time stamp stays."""
     page = site / FRONT
-    text, times = page.read_text(), page.stat()
+    text = page.read_text()
     if LINK_MARK not in text:
         size = (site / PDF).stat().st_size / 2**20
         link = f'{LINK_MARK}<a href="../{PDF}" download>Download the book as PDF</a> ({size:.1f} MB)</p>'
-        page.write_text(text.replace("</h1>", f"</h1>\n{link}", 1))
-        os.utime(page, ns=(times.st_atime_ns, times.st_mtime_ns))
+        rewrite(page, text.replace("</h1>", f"</h1>\n{link}", 1))
 
 
 def print_book(root: Path) -> int | None:
