@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench bench-data mutate run-times archive depth-data paper-data visible-data validation-data clean
+.PHONY: help environment book refresh test lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
 	@echo "make lint     format, style, types and spelling"
 	@echo "make bench    the engine against its limits and baselines"
+	@echo "make bench-pages  how fast the rendered pages appear and their sliders redraw"
 	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
 	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
 	@echo "make run-times  measure how long the chapters take, for the page of parameters"
@@ -57,6 +58,10 @@ lint: $(ENVIRONMENT)
 
 bench: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py
+
+# On an idle machine: first contentful paint of every page, and a frame of every slider.
+bench-pages: book
+	python benchmarks/pages.py
 
 # Tests of the tests: about ten minutes on two idle cores.
 mutate: $(ENVIRONMENT)

@@ -1,26 +1,20 @@
 """The rendered book in a headless browser: a server of its pages, and Chromium with every other host unresolvable."""
 
 import contextlib
-import functools
-import http.server
 import os
-import shutil
-import threading
 from pathlib import Path
 
 import build_book
+import headless
 import pytest
-from selenium import webdriver
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build/html"
 PAGES = [f"{page}.html" for page in build_book.table_of_contents(ROOT)] + ["genindex.html", "search.html"]
-BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-DRIVER = shutil.which("chromedriver")
 PLANTED: dict[str, str] = {}  # pages served although the site does not have them
 
 
-class OverlayHandler(http.server.SimpleHTTPRequestHandler):
+class OverlayHandler(headless.QuietHandler):
     """Serve the site, and in front of it the planted pages."""
 
     def do_GET(self):
@@ -32,25 +26,17 @@ class OverlayHandler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         return self.wfile.write(page.encode())
 
-    def log_message(self, *_):
-        """Keep the test report free of access logs."""
-
 
 @pytest.fixture(scope="module")
 def server():
-    handler = functools.partial(OverlayHandler, directory=SITE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-        thread.join()
+    with headless.served(SITE, OverlayHandler) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser():
-    missing = []
-    if BROWSER is None or DRIVER is None:
+    paths, missing = headless.browser_paths(), []
+    if paths is None:
         missing.append("no Chromium with its driver (Debian: apt-get install chromium chromium-driver)")
     if not (ROOT / "_build/html.stamp").is_file():
         missing.append("no rendered book (make book)")
@@ -59,21 +45,9 @@ def browser():
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",  # containers run as root; only our own pages are opened
-        "--disable-dev-shm-usage",
-        "--window-size=1300,1000",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    driver.set_script_timeout(20)
-    yield driver
-    driver.quit()
+    with headless.chromium(*paths, width=1300, height=1000) as driver:
+        driver.set_script_timeout(20)
+        yield driver
 
 
 def planted(fragment, *, page=PAGES[0]):

@@ -18,8 +18,12 @@ from hierlib.explorer import label_transform, positive_weights
 from hierlib.target import LINKS
 
 PAGE = "book/19_explorer.html"
+FRONT = "book/index.html"  # two sliders and two panels of the same, for one target
+SLIDERS = {PAGE: ("d", "q", "eps", "gamma", "n"), FRONT: ("gamma", "n")}
+PANELS = {PAGE: 4, FRONT: 2}
 LARGE = 10**7  # dimension: the page shows the limit of many dimensions at fixed n/D
 LARGEST_PAGE = 3 * 2**20  # bytes
+LARGEST_FRONT_PAGE = 64 * 2**10
 
 MOVE = """
 const [moves, done] = arguments;
@@ -68,6 +72,11 @@ def stops(browser):
     return {name: tables[name] for name in ("d", "q", "eps", "gamma", "delta_range")}
 
 
+def large_target(d1, gamma, link):
+    target = TargetParameters(positive_weights(d1, gamma), d=LARGE, q=1, link_function=LINKS[link])
+    return target, {"label_transform": label_transform(link), "radial": False}
+
+
 @pytest.mark.parametrize(
     ("d", "q", "eps", "gamma", "link", "step"),
     [
@@ -88,8 +97,7 @@ def test_values_shown_are_those_of_the_library_between_the_nodes(explorer, d, q,
     assert int(seen["shown"]["features"]) == d1
     low, high = choices["delta_range"]
     delta = low * (high / low) ** (step / 400)
-    target = TargetParameters(positive_weights(d1, gamma), d=LARGE, q=1, link_function=LINKS[link])
-    options = {"label_transform": label_transform(link), "radial": False}
+    target, options = large_target(d1, gamma, link)
 
     critical = asymptotics.critical_sample_sizes(target, **options) / (LARGE - d1)
     assert_allclose(numbers(seen["data"]["thresholds"]) / (dim - d1), critical, rtol=5e-3)
@@ -113,26 +121,72 @@ def test_values_shown_are_those_of_the_library_between_the_nodes(explorer, d, q,
     assert_allclose(numbers(seen["data"]["heights"]), density, atol=0.06 * density.max())
 
 
-def test_every_control_has_a_label_and_obeys_the_arrow_keys(explorer):
-    for key in ("d", "q", "eps", "gamma", "n"):
-        control = explorer.find_element(By.ID, f"explorer-{key}")
-        assert explorer.find_element(By.CSS_SELECTOR, f'label[for="explorer-{key}"]').text
+@pytest.mark.parametrize(("gamma", "step"), [(1.0, 160), (0.63, 240), (0.3, 90)])
+def test_front_page_shows_the_values_of_the_library(browser, server, gamma, step):
+    browser.get(server + FRONT)
+    choices = stops(browser)
+    assert choices["d"] == [400]
+    browser.execute_async_script(MOVE, {"gamma": choices["gamma"].index(gamma)})
+    seen = browser.execute_async_script(MOVE, {"n": step})
+    low, high = choices["delta_range"]
+    delta = low * (high / low) ** (step / 400)
+    target, options = large_target(20, gamma, "identity")
+    prediction = asymptotics.predict(target, round(delta * (LARGE - 20)), ranking="edge", **options)
+    critical = asymptotics.critical_sample_sizes(target, **options) / (LARGE - 20)
+    away = np.abs(critical / delta - 1) > 0.02
+    assert_allclose(numbers(seen["data"]["alignments"])[away], prediction.alignments[away], atol=5e-3)
+    # For the identity the error is exact: the share of the weights that the alignments leave.
+    assert float(seen["data"]["error"]) == pytest.approx(prediction.mse_holdout, abs=6e-3)
+    assert float(seen["shown"]["error"]) == pytest.approx(float(seen["data"]["error"]), abs=5e-4)
+    if gamma > 0.5:
+        assert float(seen["shown"]["exponent"].replace("−", "-")) == round(theory.mse_exponent(gamma), 2)
+    else:
+        assert seen["shown"]["exponent"] == "none"
+
+
+@pytest.mark.parametrize("page", SLIDERS)
+def test_every_control_has_a_label_and_obeys_the_arrow_keys(browser, server, page):
+    browser.get(server + page)
+    sliders = browser.find_elements(By.CSS_SELECTOR, "#explorer-view input")
+    assert [slider.get_attribute("id") for slider in sliders] == [f"explorer-{key}" for key in SLIDERS[page]]
+    for control in sliders:
+        assert browser.find_element(By.CSS_SELECTOR, f'label[for="{control.get_attribute("id")}"]').text
         before = control.get_attribute("value"), control.get_attribute("aria-valuetext")
         control.send_keys(Keys.ARROW_LEFT)
-        explorer.execute_async_script(MOVE, {})
+        browser.execute_async_script(MOVE, {})
         after = control.get_attribute("value"), control.get_attribute("aria-valuetext")
         assert int(after[0]) == int(before[0]) - 1
         assert after[1] != before[1]
 
 
-def test_panels_are_described_for_those_who_cannot_see_them(explorer):
-    panels = explorer.find_elements(By.CSS_SELECTOR, '#explorer-view svg[role="img"]')
-    assert len(panels) == 4
+@pytest.mark.parametrize("page", PANELS)
+def test_panels_are_described_for_those_who_cannot_see_them(browser, server, page):
+    browser.get(server + page)
+    panels = browser.find_elements(By.CSS_SELECTOR, '#explorer-view svg[role="img"]')
+    assert len(panels) == PANELS[page]
     for panel in panels:
         for attribute in ("aria-labelledby", "aria-describedby"):
-            text = explorer.find_element(By.ID, panel.get_attribute(attribute)).get_attribute("textContent")
+            text = browser.find_element(By.ID, panel.get_attribute(attribute)).get_attribute("textContent")
             assert text
             assert "NaN" not in text
+
+
+@pytest.mark.parametrize("page", PANELS)
+def test_without_scripts_a_sentence_stands_where_the_sliders_would_be(browser, server, page):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(server + page)
+        view = browser.find_element(By.ID, "explorer-view")
+        assert "needs JavaScript" in view.get_attribute("textContent")
+        assert view.find_elements(By.CSS_SELECTOR, "input, svg") == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_front_page_stays_light(browser, server):
+    browser.get(server + FRONT)
+    assert browser.find_elements(By.CSS_SELECTOR, "#explorer-view svg")
+    assert (SITE / FRONT).stat().st_size < LARGEST_FRONT_PAGE
 
 
 def test_number_of_samples_stays_when_the_target_changes(explorer):

@@ -79,7 +79,7 @@ def test_page_is_without_faults_in_a_browser_without_network(browser, server, pa
     assert faults(browser, server, page) == []
 
 
-def excess_width(browser, url, *, width=390):
+def excess_width(browser, url, *, width=375):
     """Pixels by which a page is wider than a phone."""
     screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)

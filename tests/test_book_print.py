@@ -4,9 +4,10 @@ import re
 import unicodedata
 
 import build_book
+import headless
 import print_book
 import pytest
-from browser import BROWSER, DRIVER, SITE
+from browser import SITE
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
@@ -20,7 +21,7 @@ def letters(text):
 
 @pytest.fixture(scope="module")
 def reader():
-    if not (BROWSER and DRIVER and SITE.is_dir()):
+    if not (headless.browser_paths() and SITE.is_dir()):
         pytest.skip("needs Chromium with its driver and a rendered book (make book)")
     assert PDF.is_file()
     return PdfReader(PDF)

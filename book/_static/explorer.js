@@ -1,11 +1,15 @@
-/* The explorer page: interpolates the tables that its chapter wrote (hierlib.explorer) and draws them.
-   No formula of the theory is here: a curve is the polynomial through tabulated nodes, or a straight line between them. */
+/* The explorer: interpolates the tables that its chapter wrote (hierlib.explorer) and draws them.
+   No formula of the theory is here: a curve is the polynomial through tabulated nodes, or a straight line between them.
+   Its page decides how much of it is there: a parameter with one stop in the tables has no slider, and attributes of the
+   view name the panels, the facts, and gamma and n/D to start from (book/_ext/live_figure.py writes them). */
 (() => {
   "use strict";
   const root = document.getElementById("explorer-view");
   const source = document.getElementById("explorer-tables");
   if (!root || !source) return;
   const T = JSON.parse(source.textContent);
+  const chosen = (kind, name) => (root.dataset[kind] ?? name).split(" ").includes(name);
+  const fewest = T.fewest_features ?? 1;  // the tables by number of features start with it
 
   // ---- tables ----------------------------------------------------------------------------------------------------
   const decode = ({shape, step, data}) => {
@@ -16,7 +20,7 @@
     return {values, shape, strides};
   };
   for (const name of ["threshold", "alignment", "eigenvalue", "edge", "order", "tail", "density", "readout"]) {
-    T[name] = decode(T[name]);
+    if (T[name]) T[name] = decode(T[name]);
   }
 
   /* Weights of the tabulated values at x: Lagrange's polynomial through the nodes. */
@@ -54,35 +58,44 @@
   const dot = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
 
   // ---- what a position of the sliders means ---------------------------------------------------------------------
+  /* Features of all targets with fewer than d1, among the rows of a table. */
+  const before = d1 => (d1 * (d1 - 1) - fewest * (fewest - 1)) / 2;
+
   /* Everything that does not depend on n, for the current target. */
   const describe = ({d, q, eps, gamma, link}) => {
     const d1 = T.n_features[d][eps], dim = T.dim[q][d], law = T.links[link].law;
-    const value = T.gamma[gamma], first = d1 * (d1 - 1) / 2;
+    const value = T.gamma[gamma], first = before(d1), tails = first + d1 - fewest;
     const middle = lagrange(T.gamma_nodes, value), fine = lagrange(T.fine_gamma_nodes, value);
-    const coarse = lagrange(T.coarse_gamma_nodes, value);
-    const size = lagrange(T.feature_knots.map(Math.log), Math.log(d1));
     const features = Array.from({length: d1}, (_, i) => ({
       delta: Math.exp(contract(T.threshold, [law, first + i], middle)[0]),
       order: dim * Math.exp(contract(T.order, [first + i], fine)[0]),
       alignment: contract(T.alignment, [law, first + i], middle),
-      eigenvalue: contract(T.eigenvalue, [law, first + i], middle),
     }));
-    const tail = Array.from({length: d1 + 1}, (_, m) => Math.max(0, contract(T.tail, [first + d1 - 1 + m], fine)[0]));
+    const tail = Array.from({length: d1 + 1}, (_, m) => Math.max(0, contract(T.tail, [tails + m], fine)[0]));
     return {
       d: T.d[d], q: T.q[q], d1, dim, gamma: value, link: T.links[link].name, features, tail,
       noise: dim - d1,
-      edge: contract(T.edge, [law, d1 - 1], middle),
-      density: contract(T.density, [law], size, coarse),
       readout: contract(T.readout, [link], linear(T.feature_knots.map(Math.log), Math.log(d1)),
         linear(T.gamma_knots, value)),
-      exponent: T.exponent[gamma], guide: T.guide[d1 - 1][gamma],
+      exponent: T.exponent[gamma], guide: T.guide[d1 - fewest][gamma],
     };
   };
 
-  const atRatio = (feature, name, ratio) => dot(lagrange(T.ratio_nodes, ratio), feature[name]);
+  /* The same for the spectrum. */
+  const describeSpectrum = ({gamma, link}, {d1}) => {
+    const law = T.links[link].law, first = before(d1);
+    const middle = lagrange(T.gamma_nodes, T.gamma[gamma]), coarse = lagrange(T.coarse_gamma_nodes, T.gamma[gamma]);
+    return {
+      eigenvalues: Array.from({length: d1}, (_, i) => contract(T.eigenvalue, [law, first + i], middle)),
+      edge: contract(T.edge, [law, d1 - fewest], middle),
+      density: contract(T.density, [law], lagrange(T.feature_knots.map(Math.log), Math.log(d1)), coarse),
+    };
+  };
+
+  const atRatio = (values, ratio) => dot(lagrange(T.ratio_nodes, ratio), values);
   const alignments = (target, n) => target.features.map(feature => {
     const ratio = feature.delta * target.noise / n;
-    return ratio < 1 ? Math.min(1, Math.max(0, (1 - ratio) * atRatio(feature, "alignment", ratio))) : 0;
+    return ratio < 1 ? Math.min(1, Math.max(0, (1 - ratio) * atRatio(feature.alignment, ratio))) : 0;
   });
   const testError = (target, aligned) => {
     const recovered = aligned.reduce((sum, c, i) => sum + (target.tail[i] - target.tail[i + 1]) * c * c, 0);
@@ -106,20 +119,20 @@
       const logarithm = dot(position, shape.subarray(upper * places, (upper + 1) * places));
       return Math.exp(logarithm) * Math.sqrt(Math.max(0, (z - low) * (high - z))) / (high - low) ** 2;
     };
-    const spikes = target.features.map(feature => {
-      const ratio = feature.delta * target.noise / n;
-      return ratio < 1 ? atRatio(feature, "eigenvalue", ratio) : null;
+    const spikes = target.features.map(({delta}, i) => {
+      const ratio = delta * target.noise / n;
+      return ratio < 1 ? atRatio(target.eigenvalues[i], ratio) : null;
     });
     return {low, high, density, spikes};
   };
 
   // ---- controls -------------------------------------------------------------------------------------------------
-  const state = {d: 0, q: 1, eps: 0, gamma: 0, link: 0, n: 0};
   const nearest = (stops, value) => stops.reduce((best, stop, k) =>
     Math.abs(stop - value) < Math.abs(stops[best] - value) ? k : best, 0);
-  state.d = nearest(T.d, 120);
-  state.eps = nearest(T.eps, 0.5);
-  state.gamma = nearest(T.gamma, 0.4);
+  const state = {
+    d: nearest(T.d, 120), q: nearest(T.q, 2), eps: nearest(T.eps, 0.5), gamma: nearest(T.gamma, root.dataset.gamma ?? 0.4),
+    link: 0, n: 0,
+  };
 
   const superscript = power => String(power).replace(/[-0-9]/g, digit => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
   const number = value => {
@@ -141,6 +154,7 @@
   controls.addEventListener("submit", event => event.preventDefault());
   const sliders = {};
   const slider = (key, symbol, words, last, show, say) => {
+    if (last === 0) return;
     const id = `explorer-${key}`;
     const input = element("input", {type: "range", id, min: 0, max: last, step: 1, value: state[key]});
     const output = element("output", {for: id, id: `${id}-value`});
@@ -170,20 +184,17 @@
   const choice = element("select", {id: "explorer-link"}, ...T.links.map(({name}, k) => element("option", {value: k},
     {identity: "identity: t", tanh: "tanh t", quadratic: "quadratic: t² + t − 1"}[name] ?? name)));
   choice.addEventListener("change", () => { state.link = Number(choice.value); schedule(); });
-  controls.append(element("div", {class: "explorer-control"},
+  if (T.links.length > 1) controls.append(element("div", {class: "explorer-control"},
     element("label", {for: "explorer-link"}, element("i", {}, "g"), " link (readout)"), choice));
 
   const facts = element("dl", {class: "explorer-facts"});
-  const fact = (key, title) => {
-    const value = element("dd", {id: `explorer-${key}`});
-    facts.append(element("div", {}, element("dt", {}, title), value));
-    return value;
-  };
-  const shown = {
-    dim: fact("dim", "dimension D"), features: fact("features", "features d₁"), ratio: fact("ratio", "n/D"),
-    recovered: fact("recovered", "outside the bulk"), alignment: fact("alignment", "mean alignment"),
-    error: fact("error", "test error"), exponent: fact("exponent", "exponent in n"),
-  };
+  const shown = {};
+  for (const [key, title] of [["dim", "dimension D"], ["features", "features d₁"], ["ratio", "n/D"],
+    ["recovered", "outside the bulk"], ["alignment", "mean alignment"], ["error", "test error"], ["exponent", "exponent in n"]]) {
+    if (!chosen("facts", key)) continue;
+    shown[key] = element("dd", {id: `explorer-${key}`});
+    facts.append(element("div", {}, element("dt", {}, title), shown[key]));
+  }
 
   // ---- drawing --------------------------------------------------------------------------------------------------
   const SVG = "http://www.w3.org/2000/svg";
@@ -197,6 +208,7 @@
   };
   const panels = element("div", {class: "explorer-panels"});
   const panel = (key, title, xLabel, yLabel, legend) => {
+    if (!chosen("panels", key)) return null;
     const svg = draw("svg", {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-labelledby": `explorer-${key}-title`,
       "aria-describedby": `explorer-${key}-text`});
     const axes = draw("g", {class: "axes"}, svg), curves = draw("g", {class: "curves"}, svg);
@@ -207,15 +219,15 @@
     const keys = element("p", {class: "explorer-key", "aria-hidden": "true"},
       ...legend.map(([kind, words]) => element("span", {}, element("span", {class: `key ${kind}`}), words)));
     panels.append(element("section", {class: "explorer-panel"},
-      element("h3", {id: `explorer-${key}-title`}, title), svg, keys, text));
+      element("p", {id: `explorer-${key}-title`, class: "explorer-title"}, title), svg, keys, text));
     return {axes, curves, text};
   };
   const P = {
     thresholds: panel("thresholds", "Thresholds", "feature i", "samples nᵢ",
       [["dot", "sharp"], ["hollow", "not reached"], ["line dashed", "paper’s order"], ["line now", "n"]]),
-    alignment: panel("staircase", "Alignment, one step a feature", "samples n", "cos² θᵢ",
+    staircase: panel("staircase", "Alignment, one step a feature", "samples n", "cos² θᵢ",
       [["line feature", "each feature"], ["line", "mean"], ["line dashed", "share of thresholds passed"]]),
-    error: panel("curve", "Test error", "samples n", "MSE / Var y",
+    curve: panel("curve", "Test error", "samples n", "MSE / Var y",
       [["line", "theory"], ["line stairs", "tail of the weights"], ["line dashed", "power law"]]),
     spectrum: panel("spectrum", "Spectrum of the moment matrix", "eigenvalue", "density of the bulk",
       [["area", "bulk of noise"], ["line feature", "spikes"]]),
@@ -262,8 +274,9 @@
     if (now !== key) {
       target = describe(state);
       key = now;
+      if (P.spectrum) Object.assign(target, describeSpectrum(state, target));
       // The number of samples stays what it was, as far as the range allows.
-      wanted ??= 8 * target.dim;
+      wanted ??= Number(root.dataset.ratio ?? 8) * target.dim;
       state.n = stepAt(target, wanted);
       sliders.n.input.value = state.n;
       table = tabulate(target);
@@ -276,17 +289,15 @@
       input.setAttribute("aria-valuetext", say(target));
     }
     const mean = aligned.reduce((sum, c) => sum + c, 0) / target.d1;
-    shown.dim.textContent = number(target.dim);
-    shown.features.textContent = target.d1;
-    shown.ratio.textContent = number(n / target.dim);
-    shown.recovered.textContent = `${found} of ${target.d1}`;
-    shown.alignment.textContent = fixed(mean, 3);
-    shown.error.textContent = fixed(error, 3);
-    shown.exponent.textContent = target.gamma > 0.5 ? fixed(target.exponent, 2) : "none";
-    drawThresholds(n);
-    drawAlignment(n, aligned, mean);
-    drawError(n, error);
-    drawSpectrum(n, found);
+    const facts = {
+      dim: number(target.dim), features: target.d1, ratio: number(n / target.dim), recovered: `${found} of ${target.d1}`,
+      alignment: fixed(mean, 3), error: fixed(error, 3), exponent: target.gamma > 0.5 ? fixed(target.exponent, 2) : "none",
+    };
+    for (const [key, value] of Object.entries(shown)) value.textContent = facts[key];
+    if (P.thresholds) drawThresholds(n);
+    if (P.staircase) drawAlignment(n, aligned, mean);
+    if (P.curve) drawError(n, error);
+    if (P.spectrum) drawSpectrum(n, found);
   };
 
   /* Curves over n, drawn again and again for one target. */
@@ -327,7 +338,7 @@
   };
 
   const drawAlignment = (n, aligned, mean) => {
-    const {axes, curves, text} = P.alignment, {features, d1, noise} = target;
+    const {axes, curves, text} = P.staircase, {features, d1, noise} = target;
     const {sizes, rows, means, low, high} = table;
     const x = map(low, high, LEFT, WIDTH - RIGHT), y = map(0, 1, HEIGHT - BOTTOM, TOP);
     const xs = sizes.map(size => x(Math.log10(size)));
@@ -353,7 +364,7 @@
   };
 
   const drawError = (n, error) => {
-    const {axes, curves, text} = P.error, {features, noise, tail} = target;
+    const {axes, curves, text} = P.curve, {features, noise, tail} = target;
     const {sizes, errors, low, high} = table;
     const x = map(low, high, LEFT, WIDTH - RIGHT), y = map(-3, 0.1, HEIGHT - BOTTOM, TOP);
     const height = value => y(Math.max(-3, Math.log10(value)));

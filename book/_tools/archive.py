@@ -7,7 +7,6 @@ are sorted and carry the date of ``CITATION.cff`` and no trace of the machine.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -16,13 +15,9 @@ from pathlib import Path
 import build_book
 import checksums
 import yaml
+from edition import git
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def git(root: Path, *arguments: str) -> str:
-    """Output of a git command in the repository."""
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout
 
 
 def members(root: Path) -> dict[str, Path]:

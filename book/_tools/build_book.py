@@ -24,6 +24,7 @@ import warnings
 from pathlib import Path
 
 import chapter_parameters
+import edition
 import jupytext
 import nbformat
 import papermill
@@ -295,6 +296,7 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
         return 0
     if not render(root):
         return 1
+    edition.sign(root)
     offer_pdf(root)
     print(f"Open the book: {(root / '_build/html/index.html').as_uri()}")
     return 0

@@ -7,27 +7,22 @@ numbers and bookmarks; links between pages lead inside the file. Without Chromiu
 
 from __future__ import annotations
 
-import functools
 import html
-import http.server
 import io
-import os
-import shutil
 import sys
-import threading
 from base64 import b64decode
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urldefrag
 
 import yaml
+from edition import rewrite
+from headless import browser_paths, chromium, served
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject
 from selenium import webdriver
 
 ROOT = Path(__file__).resolve().parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PDF = "_static/hierlib-book.pdf"  # below the rendered pages
 FRONT = "book/index.html"
 LINK_MARK = '<p class="book-pdf">'
@@ -73,52 +68,6 @@ class Part:
     caption: str
     title: str
     reader: PdfReader
-
-
-def browser_paths() -> tuple[str, str] | None:
-    """Find Chromium and its driver."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    return (browser, driver) if browser and driver else None
-
-
-@contextmanager
-def served(folder: Path):
-    """Serve the folder on a free port of this machine; yield its address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            """Write no access log."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def chromium(browser: str, driver: str):
-    """Start the headless browser with every other host unresolvable."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",  # containers run as root; only our own pages are opened
-        "--disable-dev-shm-usage",
-        "--window-size=1000,1300",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(argument)
-    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
-    session.set_script_timeout(60)
-    try:
-        yield session
-    finally:
-        session.quit()
 
 
 def print_current(session: webdriver.Chrome, scale: float) -> PdfReader:
@@ -212,12 +161,11 @@ def link_inside(writer: PdfWriter, origin: str, starts: dict[str, int]) -> None:
 def offer(site: Path) -> None:
     """Put the download link below the heading of the front page, whose time stamp stays."""
     page = site / FRONT
-    text, times = page.read_text(), page.stat()
+    text = page.read_text()
     if LINK_MARK not in text:
         size = (site / PDF).stat().st_size / 2**20
         link = f'{LINK_MARK}<a href="../{PDF}" download>Download the book as PDF</a> ({size:.1f} MB)</p>'
-        page.write_text(text.replace("</h1>", f"</h1>\n{link}", 1))
-        os.utime(page, ns=(times.st_atime_ns, times.st_mtime_ns))
+        rewrite(page, text.replace("</h1>", f"</h1>\n{link}", 1))
 
 
 def print_book(root: Path) -> int | None:
@@ -227,7 +175,7 @@ def print_book(root: Path) -> int | None:
         return None
     site = root / "_build/html"
     title = yaml.safe_load((root / "_config.yml").read_text())["title"]
-    with served(site) as origin, chromium(*paths) as session:
+    with served(site) as origin, chromium(*paths, width=1000, height=1300) as session:
         parts = print_parts(session, origin, table_of_contents(root))
         writer = assemble(session, title, parts, origin)
     temporary = (site / PDF).with_suffix(".part")
