@@ -244,6 +244,22 @@ def empirical_law(weights: np.ndarray) -> WeightLaw:
     return WeightLaw(grid[kept], law[kept], none, law[kept] * grid[kept], none)
 
 
+def sample_law(v: np.ndarray, u: np.ndarray, squares: np.ndarray) -> WeightLaw:
+    r"""Return the law over a sample, given v, u and the :math:`\tilde h_i^2`, shapes (n,), (n,) and (d1, n)."""
+    masses = np.full(v.size, 1 / v.size)
+    grid, left, share = _split(v, masses)
+
+    def collect(factor: np.ndarray) -> np.ndarray:
+        factor = factor * masses
+        near = np.bincount(left, factor * (1 - share), grid.size)
+        return near + np.bincount(left + 1, factor * share, grid.size)
+
+    plain = collect(np.ones(v.size))
+    kept = plain > 0
+    reweighted, labelled = (np.array([collect(row) for row in rows])[:, kept] for rows in (squares, squares * u))
+    return WeightLaw(grid[kept], plain[kept], reweighted, collect(u)[kept], labelled)
+
+
 def _split(v: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right."""
     scale = np.sqrt(np.sum(masses * v**2))

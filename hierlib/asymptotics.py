@@ -9,7 +9,7 @@ matrix. None of this is in the paper; the chapter *Sharp Constants* derives it. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 from typing import Any
 
@@ -19,7 +19,9 @@ from scipy.special import gammaincinv, pdtr
 from hierlib._bulk import Bulk, build_model, remainder_coefficient
 from hierlib._checks import check_array, check_choice, check_integer, check_real
 from hierlib._readout import in_sample_weights, readout_error
-from hierlib._weight_law import Function, empirical_law
+from hierlib._weight_law import Function, WeightLaw, empirical_law, sample_law
+from hierlib.moment import label_weights
+from hierlib.shrinkage import effective_weights
 
 __all__ = [
     "Prediction",
@@ -118,6 +120,7 @@ def predict(
     normalize: bool = False,
     ranking: str = "modulus",
     n_features: int | None = None,
+    sample: np.ndarray | None = None,
 ) -> Prediction:
     r"""Predict the spectrum of the moment matrix, the alignments and the test errors at n samples.
 
@@ -149,6 +152,10 @@ def predict(
         The estimator keeps the eigenvalues of largest modulus, or farthest outside the bulk.
     n_features : int, optional
         Number of directions kept; d1 by default.
+    sample : array_like, shape (n, d), optional
+        Inputs of a sample: the prediction is then conditional on their hidden features, labels and norms, for which
+        the target's own law stands otherwise. Needs a `HierarchicalTarget`. Where v has heavy tails, a few samples
+        decide what is found, and they differ from one data set to the next.
 
     Returns
     -------
@@ -189,6 +196,9 @@ def predict(
     n = check_integer("n", n, low=1)
     check_choice("ranking", ranking, ("modulus", "edge"))
     model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
+    if sample is not None:
+        law = _observed_law(target, n, label_transform, radial and model.degree > 1, normalize, sample)
+        model = replace(model, law=law)
     law, d1 = model.law, len(model.weights)
     kept = check_integer("n_features", d1 if n_features is None else n_features, low=1)
     bulk = model.bulk(n)
@@ -236,6 +246,26 @@ def predict(
         mse_holdout=readout_error(model, feature, aligned, fresh, np.zeros(0)),
         mse_same_sample=readout_error(model, feature, aligned, same, np.repeat(lost, max(0, kept - len(feature)))),
     )
+
+
+def _observed_law(
+    target: Any, n: int, transform: str | Function | None, radial: bool, normalize: bool, sample: np.ndarray
+) -> WeightLaw:
+    """Law of the effective weight over a sample."""
+    if not hasattr(target, "latent"):
+        msg = f"sample needs a target that computes its features, a HierarchicalTarget, got {type(target).__name__}."
+        raise ValueError(msg)
+    X = check_array("sample", sample, shape=(n, target.d))
+    h, y = target.latent(X), target.label(X)
+    norms = np.sum(X**2, axis=1)
+    scale = effective_weights(np.ones(n), target.d, target.q, norms) if radial else np.ones(n)
+    weights = label_weights(y, transform)
+    v = (
+        effective_weights(weights, target.d, target.q)
+        if normalize and radial
+        else weights * (1 if normalize else scale)
+    )
+    return sample_law(v, scale * (y - y.mean()), h.T**2 / scale)
 
 
 def _noise_depth(bulk: Bulk, origin: np.ndarray, count: float) -> float:

@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import eval_gegenbauer
 from scipy.stats import chi2
 
+from hierlib import HierarchicalTarget
 from hierlib._bulk import build_model, remainder_skewness
 from hierlib._weight_law import chi_square_sum_law, label_grid, radial_scale, weight_law
 from hierlib.asymptotics import (
@@ -532,6 +533,34 @@ def test_remainder_is_the_variance_of_the_exact_population_matrix_around_its_spi
     assert third == pytest.approx(strength**3 * remainder_skewness(d, 2) / dim, rel=0.5)
 
 
+@pytest.mark.parametrize(("transform", "normalize"), [(np.tanh, True), (np.tanh, False), (None, False)])
+def test_prediction_given_a_large_sample_is_the_prediction_from_the_law(transform, normalize):
+    target = HierarchicalTarget(40, n_features=3, gamma=0.5, seed=1)
+    n = 30_000
+    X, _ = target.sample(n, seed=2)
+    law = predict(target, n, transform, normalize=normalize)
+    given = predict(target, n, transform, normalize=normalize, sample=X)
+    # Sampling errors of strengths are a few times n^(-1/2) = 0.006; the features' own excess kurtosis adds O(1/d).
+    atol = 0.05 if transform else 0.2
+    assert_allclose(given.strengths, law.strengths, atol=atol)
+    assert_allclose(given.alignments, law.alignments, atol=2 * atol)
+    assert given.mse_holdout == pytest.approx(law.mse_holdout, abs=2 * atol)
+
+
+def test_prediction_given_the_sample_explains_what_heavy_tails_do_to_it():
+    # Quadratic link, Gaussian features, few samples: which of them are large decides what is found.
+    law_errors, given_errors = [], []
+    for seed in range(4):
+        target = HierarchicalTarget(120, q=1, n_features=4, gamma=0.4, link="quadratic", seed=seed)
+        X, y = target.sample(4000, seed=10 + seed)
+        values, vectors = np.linalg.eigh(moment_matrix(X, y))
+        kept = np.argsort(-np.abs(values))[:4]
+        measured = np.sum((target.directions @ vectors[:, kept]) ** 2, axis=1)
+        law_errors.append(measured - predict(target, 4000).alignments)
+        given_errors.append(measured - predict(target, 4000, sample=X).alignments)
+    assert np.mean(np.square(given_errors)) < 0.7 * np.mean(np.square(law_errors))
+
+
 # Number of features -------------------------------------------------------------------------------------------------
 
 
@@ -573,6 +602,8 @@ def test_noise_edges_count_the_features_and_approach_the_bulk():
     [
         ({"n": 0}, "n must be an integer >= 1, got 0"),
         ({"label_transform": "sign"}, "label_transform must be one of 'tanh', got 'sign'"),
+        ({"sample": np.ones((100, 9))}, "sample needs a target that computes its features, .* got TargetParameters"),
+        ({"target": HierarchicalTarget(9), "sample": np.ones((99, 9))}, r"sample must have shape \(100, 9\)"),
         ({"ranking": "size"}, "ranking must be one of 'modulus', 'edge', got 'size'"),
         ({"n_features": 0}, "n_features must be an integer >= 1, got 0"),
         ({"target": TargetParameters(np.array([]), d=9, q=2)}, "weights must hold at least one number and no zero"),
