@@ -128,6 +128,20 @@ def test_refreshed_notebook_is_the_source_with_outputs_and_identical_when_made_a
     assert twin.read_bytes() == first
 
 
+@pytest.mark.parametrize(("message", "attempts"), [("Kernel died before replying to kernel_info", 3), ("other", 1)])
+def test_kernel_that_does_not_come_up_is_started_again_and_nothing_else_is(monkeypatch, tmp_path, message, attempts):
+    called = []
+
+    def fail(*_, **__):
+        called.append(message)
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(papermill, "execute_notebook", fail)
+    with pytest.raises(RuntimeError, match=message):
+        build_book.run_notebook(Path("in.ipynb"), tmp_path / "out.ipynb", tmp_path)
+    assert len(called) == attempts
+
+
 def test_parameters_are_injected_into_a_refreshed_notebook(small_book):
     assert build_book.main(["--refresh"], root=small_book) == 0
     ran = papermill.execute_notebook(

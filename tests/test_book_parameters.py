@@ -46,9 +46,7 @@ def test_chapter_runs_under_other_parameters(chapter, parameters, tmp_path):
     notebook = ROOT / f"book/{chapter}.ipynb"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # third parties', in papermill and the kernel's client
-        papermill.execute_notebook(
-            notebook, tmp_path / "out.ipynb", parameters=parameters, progress_bar=False, cwd=tmp_path
-        )
+        build_book.run_notebook(notebook, tmp_path / "out.ipynb", tmp_path, parameters)
 
 
 def plain(text):
@@ -96,9 +94,7 @@ def test_papermill_stops_at_the_check_and_says_what_is_allowed(values, message, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         with pytest.raises(papermill.PapermillExecutionError) as failure:
-            papermill.execute_notebook(
-                source, tmp_path / "out.ipynb", parameters=values, progress_bar=False, cwd=tmp_path
-            )
+            build_book.run_notebook(source, tmp_path / "out.ipynb", tmp_path, values)
     assert failure.value.source.startswith("check_parameters(")
     assert failure.value.ename == "ValueError"
     assert re.fullmatch(message, failure.value.evalue)

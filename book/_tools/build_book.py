@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = re.compile(r"book/\d\d_\w+")
 FRONT_PICTURE = ("03_prediction", "fig-prediction-curves")
 FRONT_PICTURE_FILE = "book/_static/result.png"
+KERNEL_STARTS = 3
 SHOWN_LINES = 6  # of the source of a failing cell
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -94,15 +95,32 @@ def execute(root: Path, name: str) -> float:
     failed = folder / f"{name}.failed.ipynb"
     try:
         # In _build, so that a chapter that reads a file by a relative path fails here and not at a reader's.
-        executed = papermill.execute_notebook(
-            source, failed, progress_bar=False, cwd=folder, extra_arguments=["--log-level=CRITICAL"]
-        )
+        executed = run_notebook(source, failed, folder)
     except papermill.PapermillExecutionError as error:
         raise ChapterError(describe(error, failed.relative_to(root))) from None
     failed.unlink()
     nbformat.write(clean(source, executed), target)
     stamp.write_text(wanted)
     return time.monotonic() - started
+
+
+def run_notebook(
+    source: nbformat.NotebookNode | Path, target: Path, folder: Path, parameters: dict | None = None
+) -> nbformat.NotebookNode:
+    """Execute a notebook in a folder; where its kernel does not come up, start another one."""
+
+    def run() -> nbformat.NotebookNode:
+        quiet = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"]}
+        return papermill.execute_notebook(source, target, parameters=parameters, cwd=folder, **quiet)
+
+    for _ in range(KERNEL_STARTS - 1):
+        try:
+            return run()
+        except RuntimeError as error:
+            # Between the choice of a kernel's ports and their use another process may have taken one.
+            if "Kernel died before replying" not in str(error):
+                raise
+    return run()
 
 
 def describe(error: papermill.PapermillExecutionError, notebook: Path) -> str:
