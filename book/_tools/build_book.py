@@ -105,9 +105,12 @@ def execute(root: Path, name: str) -> float:
 
 
 def run_notebook(
-    source: nbformat.NotebookNode | Path, target: Path, folder: Path, parameters: dict | None = None
+    source: nbformat.NotebookNode | Path,
+    target: Path | None,
+    folder: Path | None = None,
+    parameters: dict | None = None,
 ) -> nbformat.NotebookNode:
-    """Execute a notebook in a folder; where its kernel does not come up, start another one."""
+    """Execute a notebook, in a folder if given; where its kernel does not come up, start another one."""
 
     def run() -> nbformat.NotebookNode:
         quiet = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"]}

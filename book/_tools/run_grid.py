@@ -87,14 +87,8 @@ def execute(source: str, parameters: dict) -> tuple[str, str | None]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.ipynb"
         try:
-            # Without `cwd`: papermill would change the folder of the process, which threads of one Dask worker share.
-            papermill.execute_notebook(
-                nbformat.reads(source, as_version=4),
-                path,
-                parameters=parameters,
-                progress_bar=False,
-                extra_arguments=["--log-level=CRITICAL"],
-            )
+            # In no folder: papermill would change that of the process, which threads of one Dask worker share.
+            build_book.run_notebook(nbformat.reads(source, as_version=4), path, parameters=parameters)
         except papermill.PapermillExecutionError as error:
             message = f"code cell [{error.exec_count}]: {error.ename}: {error.evalue}"
         return path.read_text(), message

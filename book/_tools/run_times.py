@@ -16,7 +16,6 @@ from pathlib import Path
 import build_book
 import chapter_parameters
 import jupytext
-import papermill
 import stored_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +27,7 @@ def measure(root: Path, name: str) -> float:
     warnings.simplefilter("ignore", DeprecationWarning)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     source = jupytext.read(root / f"book/{name}.md")
-    papermill.execute_notebook(source, None, progress_bar=False, extra_arguments=["--log-level=CRITICAL"])
+    build_book.run_notebook(source, None)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
