@@ -238,7 +238,7 @@ def empirical_law(weights: np.ndarray) -> WeightLaw:
     """Return the law of an observed sample of effective weights, binned like a computed one, without features."""
     masses = np.full(weights.size, 1 / weights.size)
     grid, left, share = _split(weights, masses)
-    law = np.bincount(left, masses * (1 - share), grid.size) + np.bincount(left + 1, masses * share, grid.size)
+    law = _collect(masses, left, share, grid.size)
     kept = law > 0
     none = np.empty((0, np.count_nonzero(kept)))
     return WeightLaw(grid[kept], law[kept], none, law[kept] * grid[kept], none)
@@ -250,14 +250,17 @@ def sample_law(v: np.ndarray, u: np.ndarray, squares: np.ndarray) -> WeightLaw:
     grid, left, share = _split(v, masses)
 
     def collect(factor: np.ndarray) -> np.ndarray:
-        factor = factor * masses
-        near = np.bincount(left, factor * (1 - share), grid.size)
-        return near + np.bincount(left + 1, factor * share, grid.size)
+        return _collect(factor * masses, left, share, grid.size)
 
     plain = collect(np.ones(v.size))
     kept = plain > 0
     reweighted, labelled = (np.array([collect(row) for row in rows])[:, kept] for rows in (squares, squares * u))
     return WeightLaw(grid[kept], plain[kept], reweighted, collect(u)[kept], labelled)
+
+
+def _collect(masses: np.ndarray, left: np.ndarray, share: np.ndarray, size: int) -> np.ndarray:
+    """Sum masses into the cells of a grid that `_split` found for them."""
+    return np.bincount(left, masses * (1 - share), size) + np.bincount(left + 1, masses * share, size)
 
 
 def _split(v: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

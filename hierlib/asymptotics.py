@@ -257,14 +257,10 @@ def _observed_law(
         raise ValueError(msg)
     X = check_array("sample", sample, shape=(n, target.d))
     h, y = target.latent(X), target.label(X)
-    norms = np.sum(X**2, axis=1)
-    scale = effective_weights(np.ones(n), target.d, target.q, norms) if radial else np.ones(n)
-    weights = label_weights(y, transform)
-    v = (
-        effective_weights(weights, target.d, target.q)
-        if normalize and radial
-        else weights * (1 if normalize else scale)
-    )
+    norms, scale, v = np.sum(X**2, axis=1), np.ones(n), label_weights(y, transform)
+    if radial:
+        scale = effective_weights(scale, target.d, target.q, norms)
+        v = effective_weights(v, target.d, target.q, None if normalize else norms)
     return sample_law(v, scale * (y - y.mean()), h.T**2 / scale)
 
 

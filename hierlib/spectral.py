@@ -58,7 +58,7 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         A bounded function tames the heavy tails of y, which otherwise hide weak features at accessible sizes. With
         "optimal", a first fit with tanh shows which function would have recovered most
         (`hierlib.label_transforms.optimal_label_transform`, with what the sample tells in the place of the target),
-        and a second fit uses it: some half as many passes again.
+        and a second fit, started from the first, uses it.
     normalize : bool, default False
         Form the moment matrix from :math:`\sqrt d\,x/\|x\|`, which removes the fluctuations of the norm of x. Upper
         layers and predictions use x itself.
@@ -288,9 +288,9 @@ class HierarchicalSpectralRegressor(RegressorMixin, TransformerMixin, BaseEstima
         n_features = check_integer(
             "n_features", int(np.sqrt(n_inputs)) if default else self.n_features, low=1, high=features.dim
         )
-        optimal = isinstance(self.label_transform, str) and self.label_transform == "optimal"
         if isinstance(self.label_transform, str):
             check_choice("label_transform", self.label_transform, ("tanh", "optimal"))
+        optimal = self.label_transform == "optimal"
         check_choice("ranking", self.ranking, ("modulus", "edge"))
         check_choice("second_layer", self.second_layer, ("moments", "least_squares"))
         check_real("holdout", self.holdout, low=0, high=0.9)
