@@ -12,14 +12,15 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 
 from hierlib._checks import check_array, check_choice, check_integer
+from hierlib._remainder import RemainderLaw, remainder_law
 from hierlib._weight_law import Function, LabelGrid, WeightLaw, label_grid, weight_law
 
 _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
 _SCAN = 100  # points on which an edge is bracketed
 _COLUMNS = 16  # values of s evaluated together
+_CAUCHY = np.tan(np.pi * (np.arange(0.5, 32) / 32 - 0.5))  # equally probable values
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
 
 
@@ -41,11 +42,10 @@ class Bulk:
     With `s` the (n-scaled) Stieltjes transform, :math:`a(s)=E[v/(1-vs)]` and
     :math:`\varphi_i(s)=E[(\tilde h_i^2-1)v/(1-vs)]`, an eigenvalue outside the bulk sits at
 
-    .. math:: \psi(s) = \frac{1}{\delta s} + a(s) + \frac{\delta s\,\kappa^2}{\kappa-\delta s\,\kappa_3}, \qquad
-              \kappa(s) = \frac{c}{D}\sum_j\varphi_j(s)^2, \quad \kappa_3(s) = \frac{c_3}{D}\sum_j\varphi_j(s)^3,
+    .. math:: \psi(s) = \frac{1}{\delta s} + a(s) + \sum_j\varphi_j\mathcal R(\delta s\,\varphi_j),
 
-    and feature `i` has one where :math:`1/(\delta s)=\varphi_i(s)+2(c/D)\,\delta s\,\varphi_i(s)^2`. Positive `s` is
-    above the bulk, negative below.
+    with the R-transform of the population remainder, and feature `i` has one where
+    :math:`1/(\delta s)=\varphi_i(s)+2(c/D)\,\delta s\,\varphi_i(s)^2`. Positive `s` is above the bulk, negative below.
 
     Parameters
     ----------
@@ -55,16 +55,15 @@ class Bulk:
         Samples per noise dimension, n/(D - d1).
     n : int
         Number of samples: it decides which tail of `v` is populated.
-    remainder, skewness : float
-        The coefficients c/D and c_3/D of the finite-d remainder of the population matrix.
+    remainder : RemainderLaw, optional
+        The finite-d remainder of the population matrix; none by default.
     """
 
-    def __init__(self, law: WeightLaw, delta: float, n: float, remainder: float = 0.0, skewness: float = 0.0) -> None:
+    def __init__(self, law: WeightLaw, delta: float, n: float, remainder: RemainderLaw | None = None) -> None:
         self.law = law
         self.delta = delta
         self.n = n
-        self.remainder = remainder
-        self.skewness = skewness
+        self.remainder = remainder or RemainderLaw()
 
     @cached_property
     def edges(self) -> dict[int, float]:
@@ -87,33 +86,56 @@ class Bulk:
         """Return psi and psi' at the entries of `s`; psi' is negative outside the bulk."""
         a, a_slope, phi, phi_slope = self.moments(s)
         shift, shift_slope = self.shift(s, phi, phi_slope)
-        return 1 / (self.delta * s) + a + shift, a_slope + shift_slope - 1 / (self.delta * s**2)
+        slope = a_slope + shift_slope - 1 / (self.delta * s**2)
+        slope[self.remainder.exhausted(self.delta * s, phi)] = np.inf
+        return 1 / (self.delta * s) + a + shift, slope
 
     def shift(self, s: np.ndarray, phi: np.ndarray, phi_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Level shift by the population remainder, and its derivative."""
-        resolvent = self.delta * s
-        kappa, kappa_3 = self.remainder * np.sum(phi**2, axis=0), self.skewness * np.sum(phi**3, axis=0)
-        kappa_slope = 2 * self.remainder * np.sum(phi * phi_slope, axis=0)
-        kappa_3_slope = 3 * self.skewness * np.sum(phi**2 * phi_slope, axis=0)
-        # kappa^2 g/(kappa - g kappa_3) with g = delta s: a quotient, for which 0/0 at s = 0 means 0.
-        top, below = resolvent * kappa**2, kappa - resolvent * kappa_3
-        top_slope = self.delta * kappa**2 + 2 * resolvent * kappa * kappa_slope
-        below_slope = kappa_slope - self.delta * kappa_3 - resolvent * kappa_3_slope
-        below = np.where(below == 0, 1.0, below)
-        return top / below, (top_slope - top / below * below_slope) / below
+        value, change = self.remainder.shift(self.delta * s, phi, s * phi_slope)
+        # At s = 0, where change/s is 0/0, the shift rises like the semicircle's.
+        return value, np.where(
+            s == 0, self.delta * self.remainder.variance * np.sum(phi**2, axis=0), change / np.where(s == 0, 1, s)
+        )
+
+    def spread(self, feature: int, side: int, s: float, alignment: float) -> tuple[np.ndarray, np.ndarray]:
+        r"""Return the places over which an outlier's weight on its feature is spread, and the part at each.
+
+        A feature's own level :math:`E[\tilde h_i^2v/(1-vs)]` has the imaginary part
+        :math:`\pi E[\tilde h_i^2|v|\,\delta(1-vs)]`: samples at the pole have eigenvalues there, each of which shifts
+        the feature's by a random amount, and the sum of the shifts has Cauchy's law. Farther out samples are fewer.
+        """
+        fractions, levels, _ = self._beyond[side]
+        level = self.levels(np.array([s]))[0]
+        width = self._widths(feature, np.array([s]))
+        if width < 1e-9 * abs(level):
+            return level, np.ones(1)
+        places = level + side * alignment * width * _CAUCHY
+        outer = _CAUCHY > 0
+        reached = np.interp(side * places[outer], side * levels[::-1], fractions[::-1]) * self.edges[side]
+        parts = np.full(places.shape, 1 / places.size)
+        parts[outer] *= np.minimum(self._widths(feature, reached) / width, 1)
+        return np.append(places, level), np.append(parts, 1 - parts.sum())
+
+    def _widths(self, feature: int, s: np.ndarray) -> np.ndarray:
+        """Imaginary part of a feature's level at the entries of `s`, averaged over the window of the pole."""
+        x = (1 - self.law.values * s[:, None]) / _WINDOW
+        kernel = np.sqrt(np.pi / 2) / _WINDOW * np.exp(-0.5 * x**2)
+        return kernel @ (self.law.reweighted[feature] * np.abs(self.law.values))
 
     def tail_count(self, s: np.ndarray, side: int) -> np.ndarray:
-        """Count the samples beyond the pole, n P(v s > 1): each makes a noise eigenvalue farther out than psi(s)."""
+        """Count the noise eigenvalues farther out than psi(s): samples beyond the pole, n P(v s > 1), and remainder."""
         order = np.argsort(side * self.law.values)
         tail = np.append(np.cumsum(self.law.masses[order][::-1])[::-1], 0.0)
-        return self.n * tail[np.searchsorted(side * self.law.values[order], 1 / np.abs(s), side="right")]
+        samples = self.n * tail[np.searchsorted(side * self.law.values[order], 1 / np.abs(s), side="right")]
+        return samples + self.remainder.count(self.delta * s, self.moments(s)[2])
 
     def _edge(self, side: int) -> float:
         """Smallest |s| at which psi' vanishes, or at which the samples beyond the pole have become many."""
         order = np.argsort(-side * self.law.values)
         most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)
         limit = side * self.law.values[order][np.argmax(self.n * np.cumsum(self.law.masses[order]) > most)]
-        spikes = self.remainder * np.sum(self.law.strengths**2)
+        spikes = self.remainder.variance * np.sum(self.law.strengths**2)
         noise = np.sqrt(self.delta * (self.law.variance + self.delta * spikes))
         grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)
         outside = self.levels(side * grid)[1] < 0
@@ -128,7 +150,7 @@ class Bulk:
     @property
     def level(self) -> float:
         """Value of delta s phi_i(s) at a feature's eigenvalue: the root of x + 2 (c/D) x^2 = 1."""
-        return 2 / (1 + float(np.sqrt(1 + 8 * self.remainder)))
+        return 2 / (1 + float(np.sqrt(1 + 8 * self.remainder.variance)))
 
     def visibility(self) -> np.ndarray:
         """Return delta s phi_i(s) at the edges over `level`, shape (d1, 2): above 1 where there is an outlier."""
@@ -150,17 +172,17 @@ class Bulk:
 
         Outside the bulk they are single samples; inside, close to the edge, they follow its square-root density.
         """
-        levels, counts = self._beyond[side]
+        _, levels, counts = self._beyond[side]
         distance = np.maximum(side * (levels[-1] - z), 0.0)
         inside = 2 / (3 * np.pi) * (distance / self.edge_scales[side]) ** 1.5
         # From the edge (where psi is extremal) to large eigenvalues: increasing, as interpolation asks.
         return inside + np.interp(side * z, side * levels[::-1], counts[::-1])
 
     @cached_property
-    def _beyond(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Levels from far out to the edge of each side, and the samples that make noise eigenvalues beyond them."""
-        fractions = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)
-        return {s: (self.levels(e * fractions)[0], self.tail_count(e * fractions, s)) for s, e in self.edges.items()}
+    def _beyond(self) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """From far out to the edge of each side: s over its value there, levels, noise eigenvalues beyond them."""
+        f = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)
+        return {s: (f, self.levels(e * f)[0], self.tail_count(e * f, s)) for s, e in self.edges.items()}
 
     def edge_alignment(self, side: int, z: float) -> np.ndarray:
         r"""Squared cosine of each feature with the bulk's eigenvectors between its edge and `z`, shape (d1,).
@@ -177,9 +199,9 @@ class Bulk:
         eta = np.sqrt(2 * max(side * (level - z), 0.0) / curvature)
         _, _, phi, phi_slope = (part[..., 0] for part in self.moments(edge))
         x, x_slope = self.delta * edge * phi, self.delta * (phi + edge * phi_slope)
-        a = 1 - x - 2 * self.remainder * x**2
+        a = 1 - x - 2 * self.remainder.variance * x**2
         a = np.where(np.abs(a) < 1e-9, 1e-9, a)
-        a_slope = -x_slope * (1 + 4 * self.remainder * x)
+        a_slope = -x_slope * (1 + 4 * self.remainder.variance * x)
         t = eta * np.abs(a_slope / a)
         # (t - arctan t)/t^3, by its series where that would cancel.
         shape = np.where(t < 0.02, 1 / 3 - t**2 / 5, (t - np.arctan(t)) / np.maximum(t, 0.02) ** 3)
@@ -243,78 +265,12 @@ class Bulk:
         _, shift_slope = self.shift(s, phi, phi_slope)
         own, own_slope = np.diagonal(phi), np.diagonal(phi_slope)
         # The remainder couples A_i three times as strongly to its own feature as a generic direction is.
-        coupling = 2 * self.remainder * self.delta * (own**2 + 2 * s * own * own_slope)
+        coupling = 2 * self.remainder.variance * self.delta * (own**2 + 2 * s * own * own_slope)
         response = own_slope + coupling + a_slope + shift_slope
         alignment = psi_slope / (psi_slope - response)
         # Not positive where the samples at the smoothed pole carry the feature: they keep it to themselves.
         exists &= response > 0
         return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)
-
-
-def remainder_coefficient(d: int, degree: int) -> float:
-    r"""Return the coefficient of the population remainder, :math:`c=(E\,p_q(t)^4-3)/2`.
-
-    Here `t` is the inner product of two random unit vectors in R^d and :math:`p_q` the polynomial of degree q
-    orthonormal for its law: the kernel of the features of degree q on the sphere, over :math:`\sqrt D`.
-
-    Parameters
-    ----------
-    d : int
-        Input dimension, at least 2.
-    degree : int
-        Degree q, at least 1.
-
-    Returns
-    -------
-    float
-        0 for q = 1, where the features are Gaussian; tends to 6 and 45 for q = 2 and 3 as d grows.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> from hierlib.asymptotics import remainder_coefficient
-    >>> [round(remainder_coefficient(100, q), 2) for q in (1, 2, 3)]
-    [0.0, 5.33, 35.9]
-    """
-    d, degree = check_integer("d", d, low=2), check_integer("degree", degree, low=1)
-    if degree == 1:
-        return 0.0
-    weights, polynomials = _gegenbauer(d, degree)
-    return float(weights @ polynomials[degree] ** 4 - 3) / 2
-
-
-def remainder_skewness(d: int, degree: int) -> float:
-    r"""Return the coefficient of the remainder's third moment, :math:`c_3=\sum_{k\ge1}f_k^3/\sqrt{N_k}`.
-
-    The :math:`f_k` are the coefficients of :math:`p_q^2` in the orthonormal :math:`p_k`, and :math:`N_k` counts the
-    spherical harmonics of degree k. It is O(1/d), and 0 for degree 1.
-    """
-    if degree == 1:
-        return 0.0
-    weights, polynomials = _gegenbauer(d, degree)
-    total = 0.0
-    for k in range(2, 2 * degree + 1, 2):
-        harmonics = comb(d + k - 1, k) - comb(d + k - 3, k - 2)  # exact, and beyond 64 bits for large d
-        total += (weights @ (polynomials[degree] ** 2 * polynomials[k])) ** 3 / float(harmonics) ** 0.5
-    return float(total)
-
-
-def _gegenbauer(d: int, degree: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Gauss weights for the inner product of two random unit vectors, and p_0, ..., p_2q at its nodes."""
-    # Gauss rule for (1 - t^2)^((d - 3)/2): exact to degree 4q + 1, and its recurrence gives the polynomials.
-    count = 2 * degree + 1
-    k = np.arange(2, count)
-    squares = k * (k + d - 3) / ((2 * k + d - 2) * (2 * k + d - 4))
-    off = np.sqrt(np.append(1 / d, squares))
-    t, vectors = eigh_tridiagonal(np.zeros(count), off)
-    polynomials = [np.ones(count), t / off[0]]
-    for j in range(1, count - 1):
-        polynomials.append((t * polynomials[j] - off[j - 1] * polynomials[j - 1]) / off[j])
-    return vectors[0] ** 2, polynomials
 
 
 @dataclass(frozen=True)
@@ -325,8 +281,7 @@ class Model:
     cells: LabelGrid
     law: WeightLaw
     noise_dim: int
-    remainder: float
-    skewness: float
+    remainder: RemainderLaw
     link: Function
     degree: int
     d: int
@@ -338,7 +293,7 @@ class Model:
 
     def bulk(self, n: float) -> Bulk:
         """Return the bulk at sample size n."""
-        return Bulk(self.law, n / self.noise_dim, n, self.remainder, self.skewness)
+        return Bulk(self.law, n / self.noise_dim, n, self.remainder)
 
 
 def build_model(
@@ -376,9 +331,5 @@ def _cached_model(
     values = np.array(weights)
     cells = label_grid(values, d, degree, link, radial=radial)
     law = weight_law(cells, transform, normalize=normalize)
-    coefficient, skewness = 0.0, 0.0
-    if radial and remainder:
-        # Negative only for d below 4, where the expansion means nothing.
-        coefficient = max(0.0, remainder_coefficient(d, degree)) / noise_dim
-        skewness = remainder_skewness(d, degree) / noise_dim
-    return Model(values, cells, law, noise_dim, coefficient, skewness, link, degree, d)
+    rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
+    return Model(values, cells, law, noise_dim, rest, link, degree, d)

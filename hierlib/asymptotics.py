@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincinv, pdtr
 
-from hierlib._bulk import Bulk, build_model, remainder_coefficient
+from hierlib._bulk import Bulk, build_model
 from hierlib._checks import check_array, check_choice, check_integer, check_real
 from hierlib._readout import in_sample_weights, readout_error
+from hierlib._remainder import remainder_coefficient
 from hierlib._weight_law import Function, WeightLaw, empirical_law, sample_law
 from hierlib.moment import label_weights
 from hierlib.shrinkage import effective_weights
@@ -129,8 +130,8 @@ def predict(
         \frac{1}{\delta s} = \varphi_i(s) + \tfrac{2c}{D}\,\delta s\,\varphi_i(s)^2, \qquad
         \cos^2\theta_i = \frac{|\psi'(s)|}{|\psi'(s)| + \chi_i(s)},
 
-    with :math:`\sigma=\delta s\,\kappa^2/(\kappa-\delta s\,\kappa_3)`, :math:`\kappa=\tfrac cD\sum_j\varphi_j^2` and
-    :math:`\kappa_3=\tfrac{c_3}D\sum_j\varphi_j^3`; :math:`\chi_i` is the slope of
+    with :math:`\sigma=\sum_j\varphi_j\mathcal R(\delta s\,\varphi_j)`, the R-transform of one feature's remainder
+    (:math:`\mathcal R(g)=\tfrac cDg+\dots`); :math:`\chi_i` is the slope of
     :math:`E[\tilde h_i^2v/(1-vs)]+\sigma+\tfrac{2c}{D}\,\delta s\,\varphi_i^2`.
 
     Parameters
@@ -178,7 +179,9 @@ def predict(
     feature, d1/D far from its threshold and more close to it.
 
     Where v has unbounded support (unbounded labels, or the radius), single samples make outliers of their own. They
-    are counted by n P(vs > 1) and taken as Poisson in `retention`.
+    are counted by n P(vs > 1) and taken as Poisson in `retention`. Those close to a feature's outlier share its
+    eigenvector, whose weight is spread over a width of :math:`\cos^2\theta_i\,\pi E[\tilde h_i^2v\,\delta(1-vs)]`;
+    `alignments` counts the part of it that is kept.
 
     References
     ----------
@@ -222,6 +225,13 @@ def predict(
     retention = np.zeros(roots.shape)
     possible = np.isfinite(counts) & (room >= 0)
     retention[possible] = pdtr(room[possible], counts[possible])
+    # Eigenvectors of single samples close by mix with the feature's: parts of its weight lie farther in or out.
+    share = retention.copy()
+    for i, column in zip(*np.nonzero(retention), strict=True):
+        places, parts = bulk.spread(i, 2 * column - 1, roots[i, column], alignments[i, column])
+        distance = np.abs(places - origin[column])
+        nearby = sum(bulk.noise_count(side, origin[k] + side * distance) for k, side in enumerate((-1, 1)))
+        share[i, column] = parts @ pdtr(room[i, column], nearby)
 
     # The other directions kept are noise, from the outside in; close to its threshold a feature is partly in them.
     depth = _noise_depth(bulk, origin, kept - retention.sum())
@@ -242,7 +252,7 @@ def predict(
         outlier_alignments=alignments,
         noise_counts=counts,
         retention=retention,
-        alignments=np.minimum(np.sum(alignments * retention, axis=1) + in_noise, 1.0),
+        alignments=np.minimum(np.sum(alignments * share, axis=1) + in_noise, 1.0),
         mse_holdout=readout_error(model, feature, aligned, fresh, np.zeros(0)),
         mse_same_sample=readout_error(model, feature, aligned, same, np.repeat(lost, max(0, kept - len(feature)))),
     )

@@ -222,7 +222,7 @@ def _merge(law: WeightLaw, size: int = _MERGED) -> WeightLaw:
 
 
 def _bulk(law: WeightLaw, delta: float) -> Bulk:
-    return Bulk(law, delta, delta * _LIMIT, 0.0)
+    return Bulk(law, delta, delta * _LIMIT)
 
 
 def _curves(law: WeightLaw, ratios: np.ndarray) -> FeatureCurves:

@@ -13,8 +13,9 @@ from math import comb
 import numpy as np
 from scipy.special import gammaincinv
 
-from hierlib._bulk import Bulk, remainder_coefficient
+from hierlib._bulk import Bulk
 from hierlib._checks import check_array, check_integer, check_real
+from hierlib._remainder import RemainderLaw, remainder_coefficient
 from hierlib._weight_law import WeightLaw, empirical_law
 
 __all__ = ["SampleBulk", "edge_distance", "effective_weights", "leave_one_out", "observed_alignment", "shrink"]
@@ -126,7 +127,8 @@ class SampleBulk:
         law = WeightLaw(
             observed.values, observed.masses, likeness[None], observed.label_masses, likeness[None] * observed.values
         )
-        return Bulk(law, self.n_samples / self.dim, self.n_samples, share * self.remainder / self.dim)
+        semicircle = RemainderLaw(np.array([share * self.remainder / self.dim]), np.zeros(1))
+        return Bulk(law, self.n_samples / self.dim, self.n_samples, semicircle)
 
     @property
     def edges(self) -> np.ndarray:
