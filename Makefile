@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 ENVIRONMENT := $(VENV)/.ready
-PARALLEL := -n logical --dist loadfile
+PARALLEL := -n logical --dist loadfile --durations 15
 
 # As many processes as cores, each with one BLAS thread.
 export OMP_NUM_THREADS := 1

@@ -100,6 +100,9 @@ def blocks() -> list[Block]:
         (40, 3, 0.4, "quadratic", "bounded", (6.0,)),
         (40, 3, 0.4, "identity", "paper", (6.0,)),
         (250, 2, 0.4, "identity", "bounded", (1.0, 8.0)),
+        (250, 2, 0.8, "identity", "bounded", (8.0,)),
+        (250, 2, 0.4, "tanh", "bounded", (8.0,)),
+        (250, 2, 1.2, "identity", "bounded", (8.0,)),
     ]:
         grid.append(Block(d, q, gamma, link, signs[d], setting, ratios, largest=300_000))
     return grid
