@@ -27,13 +27,19 @@ def reader():
     return PdfReader(PDF)
 
 
+@pytest.fixture(scope="module")
+def texts(reader):
+    """Text of every sheet: half a minute, so once for all tests."""
+    return [page.extract_text() for page in reader.pages]
+
+
 def test_front_page_offers_the_file_exactly_where_it_exists():
     if not SITE.is_dir():
         pytest.skip("needs a rendered book (make book)")
     assert (print_book.LINK_MARK in (SITE / print_book.FRONT).read_text()) == PDF.is_file()
 
 
-def test_every_page_of_the_book_is_printed_under_its_bookmark(reader):
+def test_every_page_of_the_book_is_printed_under_its_bookmark(reader, texts):
     bookmarks = [entry for item in reader.outline for entry in (item if isinstance(item, list) else [item])]
     found = {bookmark.title: reader.get_destination_page_number(bookmark) for bookmark in bookmarks}
     pages = print_book.table_of_contents(build_book.ROOT)
@@ -42,22 +48,21 @@ def test_every_page_of_the_book_is_printed_under_its_bookmark(reader):
     assert {letters(title) for title in titles} <= {letters(title) for title in found}
     for title, number in found.items():
         if letters(title) in {letters(text) for text in titles}:
-            assert letters(title) in letters(reader.pages[number].extract_text())
+            assert letters(title) in letters(texts[number])
 
 
-def test_no_sheet_is_blank_and_there_are_as_many_as_a_book_has(reader):
+def test_no_sheet_is_blank_and_there_are_as_many_as_a_book_has(reader, texts):
     assert 60 < len(reader.pages) < 600
     blank = [
         number
-        for number, page in enumerate(reader.pages, start=1)
-        if len(letters(page.extract_text())) < 15 and not page.images
+        for number, (page, text) in enumerate(zip(reader.pages, texts, strict=True), start=1)
+        if len(letters(text)) < 15 and not page.images
     ]
     assert not blank
 
 
-def test_mathematics_is_typeset_and_no_link_leads_to_the_printing_server(reader):
-    text = "".join(page.extract_text() for page in reader.pages)
-    assert r"\frac" not in text
+def test_mathematics_is_typeset_and_no_link_leads_to_the_printing_server(reader, texts):
+    assert r"\frac" not in "".join(texts)
     addresses = [
         str(link.get_object().get("/A", {}).get("/URI", ""))
         for page in reader.pages
