@@ -100,7 +100,7 @@ def remainder_law(d: int, degree: int, dim: int) -> RemainderLaw:
 def _quadratic_atoms() -> tuple[np.ndarray, np.ndarray]:
     r"""Masses and sizes for degree 2, up to the scale of each.
 
-    In the eigenbasis of a symmetric A, with eigenvalues :math:`\alpha_a`, the map :math:`B\mapsto A^2B+BA^2+ABA` has
+    In the eigenbasis of a symmetric A, with eigenvalues :math:`\alpha_a`, the map :math:`B\mapsto A^2B+B A^2+ABA` has
     the eigenvalues :math:`\alpha_a^2+\alpha_b^2+\alpha_a\alpha_b`, where both follow Wigner's semicircle.
     """
     order = 2 * _ATOMS + 1
