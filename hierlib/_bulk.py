@@ -21,6 +21,7 @@ _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
 _SCAN = 100  # points on which an edge is bracketed
 _COLUMNS = 16  # values of s evaluated together
 _CAUCHY = np.tan(np.pi * (np.arange(0.5, 32) / 32 - 0.5))  # equally probable values
+_OUTSIDE = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)  # values of s outside an edge, over that of the edge
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
 
 
@@ -84,7 +85,12 @@ class Bulk:
 
     def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return psi and psi' at the entries of `s`; psi' is negative outside the bulk."""
-        a, a_slope, phi, phi_slope = self.moments(s)
+        return self._levels(s, *self.moments(s))
+
+    def _levels(
+        self, s: np.ndarray, a: np.ndarray, a_slope: np.ndarray, phi: np.ndarray, phi_slope: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return psi and psi' at the entries of `s`, given the moments there."""
         shift, shift_slope = self.shift(s, phi, phi_slope)
         slope = a_slope + shift_slope - 1 / (self.delta * s**2)
         slope[self.remainder.exhausted(self.delta * s, phi)] = np.inf
@@ -92,27 +98,25 @@ class Bulk:
 
     def shift(self, s: np.ndarray, phi: np.ndarray, phi_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Level shift by the population remainder, and its derivative."""
-        value, change = self.remainder.shift(self.delta * s, phi, s * phi_slope)
-        # At s = 0, where change/s is 0/0, the shift rises like the semicircle's.
-        return value, np.where(
-            s == 0, self.delta * self.remainder.variance * np.sum(phi**2, axis=0), change / np.where(s == 0, 1, s)
-        )
+        value, slope = self.remainder.shift(self.delta * s, phi, phi_slope / self.delta)
+        return value, self.delta * slope
 
-    def spread(self, feature: int, side: int, s: float, alignment: float) -> tuple[np.ndarray, np.ndarray]:
-        r"""Return the places over which an outlier's weight on its feature is spread, and the part at each.
+    def spread(
+        self, feature: int, side: int, s: float, level: float, alignment: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        r"""Return the places over which the weight of an outlier, at `level`, is spread, and the part at each.
 
         A feature's own level :math:`E[\tilde h_i^2v/(1-vs)]` has the imaginary part
         :math:`\pi E[\tilde h_i^2|v|\,\delta(1-vs)]`: samples at the pole have eigenvalues there, each of which shifts
         the feature's by a random amount, and the sum of the shifts has Cauchy's law. Farther out samples are fewer.
         """
-        fractions, levels, _ = self._beyond[side]
-        level = self.levels(np.array([s]))[0]
+        levels, _ = self._beyond[side]
         width = self._widths(feature, np.array([s]))
         if width < 1e-9 * abs(level):
-            return level, np.ones(1)
+            return np.array([level]), np.ones(1)
         places = level + side * alignment * width * _CAUCHY
         outer = _CAUCHY > 0
-        reached = np.interp(side * places[outer], side * levels[::-1], fractions[::-1]) * self.edges[side]
+        reached = np.interp(side * places[outer], side * levels[::-1], _OUTSIDE[::-1]) * self.edges[side]
         parts = np.full(places.shape, 1 / places.size)
         parts[outer] *= np.minimum(self._widths(feature, reached) / width, 1)
         return np.append(places, level), np.append(parts, 1 - parts.sum())
@@ -124,11 +128,10 @@ class Bulk:
         return kernel @ (self.law.reweighted[feature] * np.abs(self.law.values))
 
     def tail_count(self, s: np.ndarray, side: int) -> np.ndarray:
-        """Count the noise eigenvalues farther out than psi(s): samples beyond the pole, n P(v s > 1), and remainder."""
+        """Count the samples beyond the pole, n P(v s > 1): each makes a noise eigenvalue farther out than psi(s)."""
         order = np.argsort(side * self.law.values)
         tail = np.append(np.cumsum(self.law.masses[order][::-1])[::-1], 0.0)
-        samples = self.n * tail[np.searchsorted(side * self.law.values[order], 1 / np.abs(s), side="right")]
-        return samples + self.remainder.count(self.delta * s, self.moments(s)[2])
+        return self.n * tail[np.searchsorted(side * self.law.values[order], 1 / np.abs(s), side="right")]
 
     def _edge(self, side: int) -> float:
         """Smallest |s| at which psi' vanishes, or at which the samples beyond the pole have become many."""
@@ -172,17 +175,22 @@ class Bulk:
 
         Outside the bulk they are single samples; inside, close to the edge, they follow its square-root density.
         """
-        _, levels, counts = self._beyond[side]
+        levels, counts = self._beyond[side]
         distance = np.maximum(side * (levels[-1] - z), 0.0)
         inside = 2 / (3 * np.pi) * (distance / self.edge_scales[side]) ** 1.5
         # From the edge (where psi is extremal) to large eigenvalues: increasing, as interpolation asks.
         return inside + np.interp(side * z, side * levels[::-1], counts[::-1])
 
     @cached_property
-    def _beyond(self) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """From far out to the edge of each side: s over its value there, levels, noise eigenvalues beyond them."""
-        f = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)
-        return {s: (f, self.levels(e * f)[0], self.tail_count(e * f, s)) for s, e in self.edges.items()}
+    def _beyond(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Levels from far out to the edge of each side, at `_OUTSIDE`, and the noise eigenvalues beyond them."""
+        beyond = {}
+        for side, edge in self.edges.items():
+            s = edge * _OUTSIDE
+            moments = self.moments(s)
+            counts = self.tail_count(s, side) + self.remainder.count(self.delta * s, moments[2])
+            beyond[side] = self._levels(s, *moments)[0], counts
+        return beyond
 
     def edge_alignment(self, side: int, z: float) -> np.ndarray:
         r"""Squared cosine of each feature with the bulk's eigenvectors between its edge and `z`, shape (d1,).

@@ -7,6 +7,7 @@ spectrum, as d grows, does not depend on the draw of :math:`A_i`. The chapter *S
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import comb
 
 import numpy as np
@@ -47,24 +48,24 @@ class RemainderLaw:
         Parameters
         ----------
         g : ndarray, shape (m,)
-            Mean resolvent, proportional to the variable that is differentiated by.
+            Mean resolvent.
         phi, slope : ndarray, shapes (d1, m)
-            The :math:`\varphi_j`, and their derivatives times that variable.
+            The :math:`\varphi_j`, and their derivatives by `g`.
         """
         value, change = np.zeros((2, *np.shape(g)), dtype=phi.dtype)
         for mass, size in zip(self.masses[~self.rare], self.sizes[~self.rare], strict=True):
             inverse = 1 / (1 - size * g * phi)
             value += mass * np.sum(phi**2 * inverse, axis=0)
-            change += mass * np.sum(phi * inverse * (2 * slope + size * g * phi * (phi + slope) * inverse), axis=0)
-        return g * value, g * (value + change)
+            change += mass * np.sum(phi * inverse * (2 * slope + size * phi * (phi + g * slope) * inverse), axis=0)
+        return g * value, value + g * change
 
-    @property
+    @cached_property
     def numbers(self) -> np.ndarray:
         """Number of eigenvalues that each size adds to the spectrum, shape (k,)."""
         many = np.full(self.sizes.shape, np.inf)
         return np.divide(self.dim * self.masses, self.sizes**2, out=many, where=self.sizes > 0)
 
-    @property
+    @cached_property
     def rare(self) -> np.ndarray:
         """Sizes that make less than one eigenvalue: no part of the bulk, and counted apart; shape (k,)."""
         return self.numbers < 1

@@ -228,7 +228,8 @@ def predict(
     # Eigenvectors of single samples close by mix with the feature's: parts of its weight lie farther in or out.
     share = retention.copy()
     for i, column in zip(*np.nonzero(retention), strict=True):
-        places, parts = bulk.spread(i, 2 * column - 1, roots[i, column], alignments[i, column])
+        own = roots[i, column], eigenvalues[i, column], alignments[i, column]
+        places, parts = bulk.spread(i, 2 * column - 1, *own)
         distance = np.abs(places - origin[column])
         nearby = sum(bulk.noise_count(side, origin[k] + side * distance) for k, side in enumerate((-1, 1)))
         share[i, column] = parts @ pdtr(room[i, column], nearby)
