@@ -31,6 +31,7 @@ class Parameter:
     stated: tuple[str, str]  # default and allowed values in the words of the table
     default: object
     spec: object  # as `check_parameters` takes it
+    increasing: bool = False
 
     @property
     def kind(self) -> str:
@@ -40,7 +41,7 @@ class Parameter:
     @property
     def allowed(self) -> str:
         """Allowed values, in the words of the tables."""
-        return _allowed(self.spec)
+        return _allowed(self.spec) + (", increasing" if self.increasing else "")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ def read_chapter(root: Path, name: str) -> Chapter:
         for statement in ast.parse(cells[position].source).body
     }
     specs = _specs(cells[position + 1].source, path.name)
+    claimed, increasing = specs.pop("defaults", None), specs.pop("increasing", ())
+    if claimed != defaults:
+        msg = f"{path.name}: check_parameters must be given defaults={defaults}, got {claimed}."
+        raise ValueError(msg)
     prose = "\n".join(cell.source for cell in cells[:position] if cell.cell_type == "markdown")
     rows = _table(prose)
     for where, names in {"the table": rows, "check_parameters": specs}.items():
@@ -85,13 +90,16 @@ def read_chapter(root: Path, name: str) -> Chapter:
             msg = f"{path.name}: {where} must have the parameters {list(defaults)}, in this order, got {list(names)}."
             raise ValueError(msg)
     label, title = re.search(r"^\((ch-[a-z0-9-]+)\)=\n# (.+)$", path.read_text(), flags=re.MULTILINE).groups()
-    parameters = (Parameter(n, rows[n][0], tuple(rows[n][1:]), defaults[n], specs[n]) for n in defaults)
+    parameters = (
+        Parameter(n, rows[n][0], tuple(rows[n][1:]), defaults[n], specs[n], n in increasing) for n in defaults
+    )
     return Chapter(name, label, title, tuple(parameters))
 
 
 def _specs(cell: str, name: str) -> dict[str, object]:
+    # Below it the same cell may refuse what would take too long (`check_cost`).
     match ast.parse(cell).body:
-        case [ast.Expr(ast.Call(func=ast.Name("check_parameters"), keywords=keywords))]:
+        case [ast.Expr(ast.Call(func=ast.Name("check_parameters"), keywords=keywords)), *_]:
             return {keyword.arg: _evaluate(keyword.value) for keyword in keywords}
     msg = f"{name}: the cell below the parameters must be a call of check_parameters, got {cell!r}."
     raise ValueError(msg)
