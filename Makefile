@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data clean
+.PHONY: help environment book refresh test lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data kernels ranges clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make bench-pages  how fast the rendered pages appear and their sliders redraw"
 	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
+	@echo "make kernels  compare the chapters' numbers under each BLAS kernel and SIMD level of this machine"
+	@echo "make ranges   run every chapter at the ends of its parameters' ranges, store what came of it"
 	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
 	@echo "make run-times  measure how long the chapters take, for the page of parameters"
 	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
@@ -70,6 +72,14 @@ mutate: $(ENVIRONMENT)
 # The same, and the constants that the chapter on clusters computes with.
 bench-data: $(ENVIRONMENT)
 	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py --store
+
+# Four kernels, some seven minutes each on two cores.
+kernels: $(ENVIRONMENT)
+	python book/_tools/kernels.py
+
+# Some two hundred points, an hour and more on two cores, and it can be interrupted.
+ranges: $(ENVIRONMENT)
+	python book/_tools/ranges.py
 
 # Processor time of every chapter at its defaults, one after the other.
 run-times: $(ENVIRONMENT)

@@ -1,0 +1,137 @@
+"""Every claim of the book is checked by a comparison that a wrong prediction fails, and that reports."""
+
+import ast
+from pathlib import Path
+
+import build_book
+import chapter_parameters
+import claim_mutations
+import jupytext
+import nbformat
+import papermill
+import pytest
+
+from hierlib.claims import MIME_TYPE
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = build_book.chapters(ROOT)
+
+every_chapter = pytest.mark.parametrize("name", CHAPTERS)
+
+
+def code(name):
+    """The trees of a chapter's code cells."""
+    cells = jupytext.read(ROOT / f"book/{name}.md").cells
+    return [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
+
+
+def calls(name):
+    """The calls of `check_claim` in a chapter."""
+    for tree in code(name):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check_claim":
+                yield node
+
+
+@every_chapter
+def test_chapter_asserts_through_its_ledger_alone(name):
+    for tree in code(name):
+        for node in ast.walk(tree):
+            assert not isinstance(node, ast.Assert), ast.unparse(node)
+            assert not getattr(node, "attr", "").startswith("assert_"), ast.unparse(node)
+
+
+@every_chapter
+def test_chapter_ends_on_the_report_of_its_claims(name):
+    cells = jupytext.read(ROOT / f"book/{name}.md").cells
+    assert (cells[-1].source, cells[-1].metadata["tags"]) == ("report_claims()", ["remove-input"])
+
+
+@every_chapter
+def test_stored_notebook_met_all_its_claims_and_tested_each(name):
+    ledger = claim_mutations.ledger(nbformat.read(ROOT / f"book/{name}.ipynb", as_version=4))
+    assert ledger["met"]
+    assert not ledger["missed"]
+    assert not ledger["untested"]
+
+
+@every_chapter
+def test_tolerance_of_a_claim_is_not_computed_from_its_prediction(name):
+    parameters = {parameter.name for parameter in chapter_parameters.read_chapter(ROOT, name).parameters}
+    for call in calls(name):
+        arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+        predicted = call.args[3] if len(call.args) > 3 else arguments.get("predicted")
+        if predicted is None or "tolerance" not in arguments:
+            continue
+        shared = variables(predicted) & variables(arguments["tolerance"]) - parameters
+        assert not shared, f"{ast.unparse(call)}: {shared}"
+
+
+def variables(tree):
+    """Names that an expression reads, without those of modules and functions."""
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return (
+        {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - called - {"np", "theory", "perturbation"}
+    )
+
+
+@every_chapter
+def test_prediction_wrong_by_a_quarter_is_noticed_or_explained(name):
+    bad = [one for one in claim_mutations.comparisons(ROOT, [name]) if not one.passes]
+    assert not bad
+
+
+def test_explanations_are_for_comparisons_that_need_them():
+    blind = {(one.claim, one.quantity) for one in claim_mutations.comparisons(ROOT, CHAPTERS) if not all(one.noticed)}
+    assert set(claim_mutations.BLIND) <= blind
+
+
+SOURCE = """\
+from hierlib.claims import check_claim, report_claims
+from hierlib.parameters import check_parameters
+value = 1.0
+check_parameters(globals(), defaults={"value": 1.0}, value=(0.5, 4.0))
+check_claim("claim-one", "value", value, 1.0, tolerance=0.1, because="nothing fluctuates")
+print("went on")
+report_claims()
+"""
+
+
+def notebook(tmp_path):
+    """A chapter of one claim, `value` is 1, at its smallest."""
+    path = tmp_path / "chapter.ipynb"
+    cells = [nbformat.v4.new_code_cell(line) for line in SOURCE.splitlines()]
+    cells[2].metadata["tags"] = ["parameters"]
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("value", "missed"), [(1.05, []), (2.0, ["claim-one"])])
+def test_missed_claim_under_other_parameters_is_a_result_and_the_last_error(value, missed, tmp_path):
+    out = tmp_path / "out.ipynb"
+    error = None
+    try:
+        build_book.run_notebook(notebook(tmp_path), out, tmp_path, {"value": value})
+    except papermill.PapermillExecutionError as failure:
+        error = failure.ename
+    executed = nbformat.read(out, as_version=4)
+    assert error == ("ClaimsNotMet" if missed else None)
+    assert claim_mutations.ledger(executed)["missed"] == missed
+    text = "".join(o.get("text", "") for cell in executed.cells for o in cell.get("outputs", []))
+    assert "went on\n" in text
+    shown = "claim not met here: claim-one, value: measured 2, predicted 1, tolerance 0.1 (nothing fluctuates)."
+    assert (shown in text) == bool(missed)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_missed_claim_at_the_defaults_stops_the_chapter_where_it_is(tmp_path):
+    path = notebook(tmp_path)
+    path.write_text(path.read_text().replace("value, 1.0, tolerance", "value, 1.25, tolerance"))
+    with pytest.raises(
+        papermill.PapermillExecutionError, match=r"claim-one, value: measured 1, predicted 1\.25"
+    ) as failure:
+        build_book.run_notebook(path, tmp_path / "out.ipynb", tmp_path)
+    assert failure.value.source.startswith("check_claim(")
+    assert MIME_TYPE not in (tmp_path / "out.ipynb").read_text()
