@@ -247,8 +247,7 @@ def render(root: Path) -> bool:
     log.write_text(output)
     missing = [page for page in rendered(root) if not page.is_file() or page.stat().st_size == 0]
     if done.returncode or missing:
-        lines = [line for line in output.splitlines() if line.strip()]
-        found = [line for line in lines if re.search("WARNING|ERROR", line)] or lines[-SHOWN_LOG:]
+        found = causes(output)
         if missing:
             found.append(f"not written: {len(missing)} of {len(rendered(root))} pages, {missing[0]} the first")
         print("\n    ".join(["  html: FAILED", *found, f"full log: {log}"]), flush=True)
@@ -256,6 +255,16 @@ def render(root: Path) -> bool:
     stamp.write_text(wanted)
     print(f"  html: rendered in {time.monotonic() - started:.1f} s", flush=True)
     return True
+
+
+def causes(log: str) -> list[str]:
+    """Lines of a log that say why a rendering failed: its warnings, and the exception that the others followed from."""
+    found = [line for line in log.splitlines() if re.search("WARNING|ERROR", line)]
+    _, crashed, first = log.partition("Traceback (most recent call last):")
+    if found and not crashed:
+        return found
+    end = [line for line in (first.partition("\n\n")[0] or log).splitlines() if line.strip()]
+    return found + end[-SHOWN_LOG:]
 
 
 def rendered(root: Path) -> list[Path]:
