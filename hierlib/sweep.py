@@ -3,7 +3,8 @@
 `run` evaluates a function on the product of a grid and a list of seeds, in parallel when asked, and returns an
 ``xarray.Dataset`` whose dimensions are the grid's names, ``seed`` and, for vectors, ``feature``. With a directory each
 point is one small file, written to a temporary name and then renamed: a killed run leaves only whole files, and a
-second call computes what is missing. `learning_point` is the function most chapters sweep; `learning_curve` gives the
+second call computes what is missing. A directory belongs to one sweep, known by the content of its function and fixed
+arguments. `learning_point` is the function most chapters sweep; `learning_curve` gives the
 same results over growing heads of one sample, each fit starting from the one before.
 """
 
@@ -13,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,7 @@ from tqdm import tqdm
 
 import hierlib
 from hierlib._checks import check_choice, check_integer, check_real
+from hierlib._digest import content_digest, shown
 from hierlib.metrics import alignment, normalized_mse, subspace_overlap
 from hierlib.spectral import HierarchicalSpectralRegressor
 from hierlib.target import HierarchicalTarget
@@ -46,9 +48,9 @@ def run(
     Parameters
     ----------
     function : callable
-        Returns a mapping from names to numbers or vectors. Must be importable by name if `n_jobs` is not 1.
+        Returns a mapping from names to numbers or vectors, the same names at every point.
     grid : mapping from str to sequence
-        Values (numbers, strings or None) of each swept argument.
+        Values (numbers, strings, booleans or None) of each swept argument; not ``seed`` or ``feature``.
     seeds : sequence of int
         Seeds.
     directory : path, optional
@@ -57,7 +59,7 @@ def run(
     n_jobs : int, default 1
         Points computed at the same time, by joblib.
     **fixed
-        Arguments that are the same at every point.
+        Arguments that are the same at every point. With a `directory`, anything that can be pickled, and functions.
 
     Returns
     -------
@@ -68,11 +70,19 @@ def run(
     Raises
     ------
     ValueError
-        If the grid or the seeds are empty, or `directory` holds the results of another sweep.
+        If the grid or the seeds are empty or have other values, if a name is taken, if `directory` holds the results of
+        another sweep, or if a fixed argument has no content that can be compared, such as an open file. What the
+        function returns is checked point by point.
 
     Notes
     -----
     On a terminal a progress bar shows the time that remains; otherwise nothing is printed.
+
+    Two sweeps are the same if the content of the function and of the fixed arguments is: a function counts by its
+    bytecode, defaults, enclosing values and the global values that it reads, wherever it is defined; an array by its
+    bytes, dtype and shape; an object by its class and state. What the function changes in place, such as a list of its
+    calls, does not count. What is installed, as numpy is, counts by its name. Another version of Python compiles to
+    other bytecode, so it cannot go on with a sweep of a function of one's own.
 
     Examples
     --------
@@ -83,17 +93,18 @@ def run(
     >>> result["value"].mean("seed").values.round(2)
     array([1.05, 4.05])
     """
-    names = [*grid, "seed"]
-    values = [_nonempty(name, choices) for name, choices in [*grid.items(), ("seeds", seeds)]]
-    values[-1] = [check_integer("seeds", seed, low=0) for seed in values[-1]]
-    identity = _identity(function, fixed)
-    store = None if directory is None else _open_store(Path(directory), identity)
+    names, values = _axes(grid, seeds, fixed)
+    store = None if directory is None else _open_store(Path(directory), function, fixed)
     points = [dict(zip(names, combination, strict=True)) for combination in product(*values)]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     finished = parallel(delayed(_evaluate)(function, point, fixed, store) for point in points)
-    results = list(tqdm(finished, total=len(points), disable=not sys.stderr.isatty()))
+    results: list[dict] = []
+    for result in tqdm(finished, total=len(points), disable=not sys.stderr.isatty()):
+        results.append(_agree(result, results[0] if results else result))
     return _label(names, values, results).assign_attrs(
-        version=identity["version"], function=identity["function"], fixed=json.dumps(identity["fixed"])
+        version=hierlib.__version__,
+        function=shown(function),
+        fixed=json.dumps({name: shown(value) for name, value in sorted(fixed.items())}),
     )
 
 
@@ -209,9 +220,9 @@ def learning_curve(
     """
     estimation = (label_transform, normalize, ranking, second_layer, leave_one_out, holdout)
     settings = (q, eps, n_features, gamma, link, model, *estimation)
-    values = [_nonempty("alphas", alphas), [check_integer("seeds", s, low=0) for s in _nonempty("seeds", seeds)]]
+    values: list[list] = [[check_real("alphas", alpha, low=0) for alpha in _listed("alphas", alphas)], _seeds(seeds)]
     fixed = {"d": d, "n_test": n_test, "settings": settings}
-    store = None if directory is None else _open_store(Path(directory), _identity(learning_curve, fixed))
+    store = None if directory is None else _open_store(Path(directory), learning_curve, fixed)
     finished: dict[tuple, dict] = {}
     points = list(product(values[1], sorted(values[0])))
     for seed, alpha in tqdm(points, disable=not sys.stderr.isatty()):
@@ -292,50 +303,120 @@ def _measure(estimator: HierarchicalSpectralRegressor, target: HierarchicalTarge
     }
 
 
-def _nonempty(name: str, values: Sequence) -> list:
-    if not len(values):
+def _axes(grid: Mapping[str, Sequence], seeds: Sequence[int], fixed: Mapping) -> tuple[list[str], list[list]]:
+    """Names and values of the dimensions, the seeds last."""
+    for name in grid:
+        taken = {"seed", "feature", *fixed}
+        if not isinstance(name, str) or name in taken:
+            msg = f"grid must have names other than {', '.join(map(repr, sorted(taken)))}, got {name!r}."
+            raise ValueError(msg)
+    values: list[list] = [
+        [_coordinate(name, value) for value in _listed(name, choices)] for name, choices in grid.items()
+    ]
+    return [*grid, "seed"], [*values, _seeds(seeds)]
+
+
+def _seeds(seeds: Sequence[int]) -> list[int]:
+    return [check_integer("seeds", seed, low=0) for seed in _listed("seeds", seeds)]
+
+
+def _listed(name: str, values: Sequence) -> list:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        msg = f"{name} must be a sequence of values, got {values!r}."
+        raise ValueError(msg)
+    if not (found := list(values)):
         msg = f"{name} must hold at least one value, got none."
         raise ValueError(msg)
-    return list(values)
+    return found
 
 
-def _identity(function: Callable, fixed: Mapping) -> dict:
-    return {
-        "version": hierlib.__version__,
-        "function": f"{function.__module__}.{function.__qualname__}",
-        "fixed": {name: repr(value) for name, value in sorted(fixed.items())},
-    }
+def _coordinate(name: str, value: object) -> object:
+    """Return a value of the grid as Python's own number or string, which labels a result and names its file."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is not None and not isinstance(plain, bool | int | float | str):
+        msg = f"{name} must hold numbers, strings, booleans or None, got {value!r}."
+        raise ValueError(msg)
+    return plain
 
 
-def _open_store(directory: Path, identity: dict) -> Path:
+def _open_store(directory: Path, function: Callable, fixed: Mapping) -> Path:
+    parts = {"function": function, **{f"fixed argument {name}": value for name, value in fixed.items()}}
+    identity = {name: {"shown": shown(part), "digest": content_digest(name, part)} for name, part in parts.items()}
+    identity["version"] = {"shown": hierlib.__version__, "digest": hierlib.__version__}
     directory.mkdir(parents=True, exist_ok=True)
     label = directory / "sweep.json"
     if not label.exists():
         _write_whole(label, identity)
-    found = json.loads(label.read_text())
-    if found != identity:
-        msg = f"directory {str(directory)!r} holds another sweep: expected {identity}, found {found}."
+    found = _read(label)
+    if found is None:
+        msg = f"directory must hold a whole {label.name}, which says whose results these are, got {str(label)!r}."
+        raise ValueError(msg)
+    if different := {name for name, _ in _digests(found) ^ _digests(identity)}:
+        msg = f"directory {str(directory)!r} holds another sweep: it differs in {', '.join(sorted(different))}."
         raise ValueError(msg)
     return directory
 
 
+def _digests(identity: dict) -> set[tuple[str, str]]:
+    # Earlier versions of hierlib wrote no digests: all of their parts differ.
+    return {(name, part.get("digest", "") if isinstance(part, dict) else "") for name, part in identity.items()}
+
+
 def _evaluate(function: Callable[..., Mapping], point: dict, fixed: dict, store: Path | None) -> dict:
     if store is None:
-        return _plain(function(**point, **fixed))
-    key = json.dumps(point, sort_keys=True, default=str)
+        return _plain(function(**point, **fixed), point)
+    key = json.dumps(point, sort_keys=True)
     path = store / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-    if not path.exists():
-        _write_whole(path, {"point": key, "result": _plain(function(**point, **fixed))})
-    return json.loads(path.read_text())["result"]
+    kept = _read(path)
+    # A machine that lost its power can leave an empty file: computed again, as if it were missing.
+    if kept is None or kept.get("point") != key or "result" not in kept:
+        kept = {"point": key, "result": _plain(function(**point, **fixed), point)}
+        _write_whole(path, kept)
+    return kept["result"]
 
 
-def _plain(result: Mapping) -> dict:
-    return {name: np.asarray(value, dtype=float).tolist() for name, value in result.items()}
+def _plain(result: Mapping, point: dict) -> dict:
+    """Return the numbers and vectors that a function returned, as lists; anything else is a ValueError."""
+    if not isinstance(result, Mapping):
+        msg = f"function must return a mapping from names to numbers or vectors, got {result!r}."
+        raise ValueError(msg)
+    if taken := {*point, "feature"} & set(result):
+        msg = f"function must return names other than those of the grid and feature, got {', '.join(sorted(taken))}."
+        raise ValueError(msg)
+    plain = {name: np.asarray(value) for name, value in result.items()}
+    for name, value in plain.items():
+        if value.dtype.kind not in "fiub" or value.ndim > 1:
+            msg = f"function must return a number or a vector as {name}, got {result[name]!r}."
+            raise ValueError(msg)
+    return {name: value.astype(float).tolist() for name, value in plain.items()}
+
+
+def _agree(result: dict, first: dict) -> dict:
+    """Return a result that has the names of the first one, numbers and vectors in the same places."""
+    kinds, wanted = ({name: isinstance(value, list) for name, value in part.items()} for part in (result, first))
+    if kinds != wanted:
+        msg = (
+            f"function must return the same numbers and vectors at every point: {sorted(first)}, got {sorted(result)}."
+        )
+        raise ValueError(msg)
+    return result
+
+
+def _read(path: Path) -> dict | None:
+    """Content of a file of the store; None if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _write_whole(path: Path, content: dict) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content))
+    with temporary.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 
@@ -352,7 +433,10 @@ def _label(names: list[str], values: list[list], results: list[dict]) -> xr.Data
         for row, entry in zip(padded, entries, strict=True):
             row[: len(entry)] = entry
         variables[name] = ([*names, "feature"], padded.reshape(*shape, length))
-    coordinates = dict(zip(names, values, strict=True))
+    # An array of numbers and strings would turn the numbers into strings.
+    mixed = [any(isinstance(v, str) for v in axis) and not all(isinstance(v, str) for v in axis) for axis in values]
+    axes = [np.array(axis, dtype=object) if mix else axis for axis, mix in zip(values, mixed, strict=True)]
+    coordinates = dict(zip(names, axes, strict=True))
     dataset = xr.Dataset(variables, coords=coordinates)
     if "feature" in dataset.dims:
         dataset = dataset.assign_coords(feature=np.arange(1, dataset.sizes["feature"] + 1))

@@ -1,16 +1,21 @@
 """The build executes what changed, says which cell failed, and writes notebooks that are stable to the byte."""
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import build_book
 import jupytext
 import nbformat
 import papermill
+import psutil
 import pytest
 
+TOOLS = Path(build_book.__file__).parent
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 HEADER = """\
 ---
@@ -157,6 +162,84 @@ def test_pieces_of_one_stream_are_joined_and_different_streams_are_kept_apart():
     ]
     joined = [(output.name, output.text) for output in build_book.join_streams(pieces)]
     assert joined == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
+
+
+def test_ctrl_c_ends_the_build_and_its_kernels_at_once_with_one_line_and_keeps_finished_chapters(small_book):
+    # The second chapter starts processes of its own; the third one must not be started.
+    started = "import os, pathlib, subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\n"
+    hang = f"pathlib.Path({str(small_book / 'pids')!r}).write_text(f'{{os.getpid()}} {{child.pid}}')\ntime.sleep(60)"
+    write_chapter(small_book, "02_second", started + hang)
+    write_chapter(small_book, "03_third", f"open({str(small_book / 'third')!r}, 'w').close()")
+    toc = small_book / "_toc.yml"
+    toc.write_text(toc.read_text() + "      - file: book/03_third\n")
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import build_book, lifetime\n"
+        "main = lambda: build_book.main(['--jobs', '1'], root=Path(sys.argv[2]))\n"
+        "sys.exit(lifetime.supervise(main, kept='Chapters are kept.'))"
+    )
+    command = [sys.executable, "-c", code, str(TOOLS), str(small_book)]
+    # Its own process group, as a shell gives it: Ctrl-C goes to all of that, and to no kernel.
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **options) as driver:
+        pids = small_book / "pids"
+        while not pids.exists() or not pids.read_text():
+            assert driver.poll() is None
+            time.sleep(0.1)
+        running = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+        asked = time.monotonic()
+        os.killpg(driver.pid, signal.SIGINT)
+        printed, _ = driver.communicate(timeout=3)
+        psutil.wait_procs(running, timeout=3)
+        assert time.monotonic() - asked < 3
+    assert driver.returncode == 130
+    assert printed.splitlines()[1:] == ["Interrupted. Chapters are kept."]
+    assert "01_first: executed" in printed.splitlines()[0]
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in running)
+    assert (small_book / "_build/chapters/01_first.stamp").is_file()
+    assert not (small_book / "_build/chapters/02_second.stamp").exists()
+    assert not (small_book / "third").exists()
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5"])
+def test_impossible_number_of_jobs_is_refused(small_book, jobs, capsys):
+    with pytest.raises(SystemExit):
+        build_book.main([f"--jobs={jobs}"], root=small_book)
+    assert f"--jobs: must be an integer >= 1, got '{jobs}'" in capsys.readouterr().err
+    assert not (small_book / "_build").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ("sphinx: {extra_extensions: [no_such_extension]}", "no_such_extension"),
+        ("sphinx: {config: {html_theme: no_such_theme}}", "no_such_theme"),
+        ("title: [", "expected the node content, but found '<stream end>'"),
+    ],
+)
+def test_failed_rendering_shows_its_cause_and_one_line_for_all_pages_that_are_missing(
+    small_book, settings, cause, capsys
+):
+    for name in ("index", "api"):
+        (small_book / f"book/{name}.md").write_text("# Title\n")
+    (small_book / "_config.yml").write_text(settings)
+    assert built(small_book, capsys)[0] == {}
+    assert not build_book.render(small_book)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(cause in line for line in lines)
+    assert [line for line in lines if "not written" in line] == [
+        f"    not written: 4 of 4 pages, {small_book}/_build/html/book/index.html the first"
+    ]
+    assert len(lines) < 25
+    assert lines[-1] == f"    full log: {small_book}/_build/html.log"
+
+
+def test_warnings_are_all_shown_and_alone_where_nothing_crashed():
+    warned = ["a.md:1: WARNING: one", "b.md:2: ERROR: two"]
+    log = "\n".join(["reading", *warned, "writing", "", "returns a non-zero exit code"])
+    assert build_book.causes(log) == warned
+    crash = "\nTraceback (most recent call last):\n  File x\nKeyError: 'x'\n\nTraceback (most recent call last):\nY"
+    assert build_book.causes(log + crash) == [*warned, "  File x", "KeyError: 'x'"]
+    assert build_book.causes("one\n\ntwo\n") == ["one", "two"]
 
 
 def test_unknown_chapter_is_refused(small_book, capsys):

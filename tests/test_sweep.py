@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,176 @@ def test_results_of_different_sweeps_are_not_mixed(tmp_path, monkeypatch, change
         monkeypatch.setattr(hierlib, "__version__", "0.0.0")
     with pytest.raises(ValueError, match=r"directory .* holds another sweep"):
         run(function, {"level": [2]}, seeds=[0], directory=tmp_path, step=step)
+
+
+def scaled(level, seed, link=None, weights=(1.0,)):
+    CALLS.append((level, seed))
+    return {"height": level * float(np.sum(weights)) + (0 if link is None else link(seed))}
+
+
+large = np.arange(2000.0)
+changed = large.copy()
+changed[1000] = -1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"link": lambda s: s + 1}, {"link": lambda s: s + 2}),
+        ({"weights": large}, {"weights": changed}),
+        ({"link": partial(max, 1)}, {"link": partial(max, 2)}),
+        ({"link": {0: 1}.get}, {"link": {0: 2}.get}),
+    ],
+)
+def test_sweeps_whose_fixed_arguments_differ_in_content_alone_are_not_mixed(tmp_path, first, second):
+    run(scaled, {"level": [1]}, seeds=[0], directory=tmp_path, **first)
+    run(scaled, {"level": [1, 2]}, seeds=[0], directory=tmp_path, **first)
+    assert CALLS == [(1, 0), (2, 0)]
+    (name,) = first
+    with pytest.raises(ValueError, match=f"holds another sweep: it differs in fixed argument {name}"):
+        run(scaled, {"level": [1]}, seeds=[0], directory=tmp_path, **second)
+
+
+def test_sweeps_of_two_functions_without_a_name_are_not_mixed(tmp_path):
+    run(lambda x, seed: {"y": x}, {"x": [1]}, seeds=[0], directory=tmp_path)
+    with pytest.raises(ValueError, match="holds another sweep: it differs in function"):
+        run(lambda x, seed: {"y": -x}, {"x": [1]}, seeds=[0], directory=tmp_path)
+
+
+def test_a_partial_function_is_swept(tmp_path):
+    for _ in range(2):
+        result = run(partial(staircase, step=2.0), {"level": [2, 3]}, seeds=[0], directory=tmp_path)
+        assert_array_equal(result["height"].squeeze(), [4, 6])
+    assert len(CALLS) == 2
+    with pytest.raises(ValueError, match="another sweep"):
+        run(partial(staircase, step=3.0), {"level": [2]}, seeds=[0], directory=tmp_path)
+
+
+def test_a_sweep_with_functions_among_its_arguments_goes_on_in_a_new_process(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\nimport numpy as np\nimport test_sweep\n"
+        "from hierlib.sweep import run\n"
+        "def link(s, *, scale={'a': 2.0}):\n    return np.tanh(scale['a'] * s)\n"
+        "run(test_sweep.scaled, {'level': [1, 2]}, seeds=[3], directory=sys.argv[2], link=link)\n"
+        "print(len(test_sweep.CALLS))\n"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    counts = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    assert counts == ["2\n", "0\n"]
+
+
+def test_an_argument_without_content_is_refused_by_name_only_where_results_are_kept(tmp_path):
+    with pytest.raises(ValueError, match="fixed argument weights must have a content that can be stored, got"):
+        run(scaled, {"level": [1]}, seeds=[0], directory=tmp_path / "kept", weights=threading.Lock())
+    assert not (tmp_path / "kept").exists()
+    assert run(lambda x, seed, lock: {"y": x}, {"x": [1]}, seeds=[0], lock=threading.Lock())["y"] == 1
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"point": "x", "result": {"height": 7}}'])
+def test_a_damaged_point_is_computed_again(tmp_path, damage):
+    first = run(scaled, {"level": [1, 2]}, seeds=[0], directory=tmp_path)
+    path = sorted(tmp_path.glob("*.json"))[0]
+    path.write_text(damage)
+    second = run(scaled, {"level": [1, 2]}, seeds=[0], directory=tmp_path)
+    xr.testing.assert_identical(first, second)
+    assert len(CALLS) == 3
+    assert json.loads(path.read_text())["result"]
+
+
+@pytest.mark.parametrize("damage", ["", "[]"])
+def test_a_directory_whose_description_is_damaged_is_refused_with_the_file(tmp_path, damage):
+    run(scaled, {"level": [1]}, seeds=[0], directory=tmp_path)
+    (tmp_path / "sweep.json").write_text(damage)
+    with pytest.raises(ValueError, match=r"directory must hold a whole sweep.json, .*, got '.*sweep.json'"):
+        run(scaled, {"level": [1]}, seeds=[0], directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"x": "tanh"}, "x must be a sequence of values, got 'tanh'"),
+        ({"x": 3}, "x must be a sequence of values, got 3"),
+        ({"x": [[1, 2]]}, r"x must hold numbers, strings, booleans or None, got \[1, 2\]"),
+        ({"x": np.eye(2)}, "x must hold numbers, strings, booleans or None, got array"),
+        ({"x": [1, len]}, "x must hold numbers, strings, booleans or None, got <built-in"),
+        ({"x": [1j]}, "x must hold numbers"),
+        ({"x": [(1,)]}, "x must hold numbers"),
+        ({"feature": [1]}, "grid must have names other than .*'feature'.*, got 'feature'"),
+        ({"seed": [1]}, "grid must have names other than .*'seed'.*, got 'seed'"),
+        ({"fixed_one": [1]}, "grid must have names other than .*'fixed_one'.*, got 'fixed_one'"),
+        ({1: [1]}, "grid must have names other than .*, got 1"),
+    ],
+)
+def test_grids_that_cannot_label_results_are_refused_before_anything_is_computed(grid, message, tmp_path):
+    def never(**_):
+        raise AssertionError
+
+    with pytest.raises(ValueError, match=message):
+        run(never, grid, seeds=[0], directory=tmp_path / "new", fixed_one=1)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (3.0, "function must return a mapping"),
+        ({"x": 1}, "function must return names other than those of the grid and feature, got x"),
+        ({"feature": 1}, "got feature"),
+        ({"y": "text"}, "function must return a number or a vector as y, got 'text'"),
+        ({"y": [[1]]}, r"function must return a number or a vector as y, got \[\[1\]\]"),
+        ({"y": 1j}, "function must return a number or a vector as y"),
+    ],
+)
+def test_results_that_cannot_be_labelled_are_refused_at_the_first_point(returned, message):
+    def function(x, seed):
+        CALLS.append(x)
+        return returned
+
+    with pytest.raises(ValueError, match=message):
+        run(function, {"x": [1, 2, 3]}, seeds=[0])
+    assert CALLS == [1]
+
+
+def test_results_that_change_their_names_are_refused_at_the_point_where_they_do():
+    def function(x, seed):
+        CALLS.append(x)
+        return {"y": 1} if x < 2 else {"z": 1}
+
+    with pytest.raises(ValueError, match=r"function must return the same .* \['y'\], got \['z'\]"):
+        run(function, {"x": [1, 2, 3]}, seeds=[0])
+    assert CALLS == [1, 2]
+
+
+def test_numbers_of_numpy_and_of_python_name_the_same_point(tmp_path):
+    run(scaled, {"level": np.arange(1, 3)}, seeds=np.arange(1), directory=tmp_path)
+    result = run(scaled, {"level": [1, 2]}, seeds=[0], directory=tmp_path)
+    assert len(CALLS) == 2
+    assert_array_equal(result["level"], [1, 2])
+
+
+def test_numbers_beside_strings_stay_numbers():
+    result = run(lambda x, seed: {"y": float(x == 1)}, {"x": [1, "1"]}, seeds=[0])
+    assert list(result["x"].values) == [1, "1"]
+    assert_array_equal(result["y"].squeeze(), [1, 0])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_ctrl_c_ends_a_sweep_at_once_and_keeps_the_finished_points(tmp_path, n_jobs):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\nfrom hierlib.sweep import run\nfrom test_sweep import slow\n"
+        "run(slow, {'level': list(range(2000))}, seeds=[0], directory=sys.argv[2], n_jobs=int(sys.argv[3]))\n"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), str(n_jobs)]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+        while len(list(tmp_path.glob("*.json"))) < 4:
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        # Python itself takes some of it to leave.
+        assert process.wait(timeout=10) == -signal.SIGINT
+    for path in tmp_path.glob("*.json"):
+        assert json.loads(path.read_text())
+    assert len(list(tmp_path.glob("*.json"))) >= 4
 
 
 def test_a_killed_sweep_leaves_whole_files_and_goes_on(tmp_path):

@@ -26,10 +26,12 @@ from pathlib import Path
 import chapter_parameters
 import edition
 import jupytext
+import lifetime
 import nbformat
 import papermill
 import print_book
 import yaml
+from jupyter_core.utils import ensure_event_loop
 from selenium.common.exceptions import WebDriverException
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +39,9 @@ CHAPTER = re.compile(r"book/\d\d_\w+")
 FRONT_PICTURE = ("03_prediction", "fig-prediction-curves")
 FRONT_PICTURE_FILE = "book/_static/result.png"
 KERNEL_STARTS = 3
+CELL_TIMEOUT = 6 * 3600  # seconds after which a cell counts as hung
 SHOWN_LINES = 6  # of the source of a failing cell
+SHOWN_LOG = 15  # lines of the end of a log
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -109,12 +113,23 @@ def run_notebook(
     target: Path | None,
     folder: Path | None = None,
     parameters: dict | None = None,
+    timeout: int = CELL_TIMEOUT,
 ) -> nbformat.NotebookNode:
-    """Execute a notebook, in a folder if given; where its kernel does not come up, start another one."""
+    """Execute a notebook, in a folder if given; where its kernel does not come up, start another one.
+
+    A cell that runs longer than `timeout` seconds is a TimeoutError.
+    """
+    options = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"], "execution_timeout": timeout}
+    if folder is not None:
+        # The kernel's folder alone: papermill's own option changes that of the process, which threads share.
+        options["resources"] = {"metadata": {"path": str(folder)}}
 
     def run() -> nbformat.NotebookNode:
-        quiet = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"]}
-        return papermill.execute_notebook(source, target, parameters=parameters, cwd=folder, **quiet)
+        try:
+            return papermill.execute_notebook(source, target, parameters=parameters, **options)
+        finally:
+            # The kernel's client leaves open the one that it made for this thread.
+            ensure_event_loop().close()
 
     for _ in range(KERNEL_STARTS - 1):
         try:
@@ -181,19 +196,19 @@ def execute_stale(root: Path, names: list[str], *, jobs: int) -> dict[str, str]:
         else:
             stale.append(name)
     failures = {}
-    with concurrent.futures.ProcessPoolExecutor(max_workers=jobs) as pool:
+    # Threads: each only waits for its kernel, which is a process of its own.
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=jobs)
+    try:
         runs = {pool.submit(execute, root, name): name for name in stale}
-        try:
-            for done, run in enumerate(concurrent.futures.as_completed(runs), start=1):
-                name, progress = runs[run], f"[{done}/{len(stale)}]"
-                try:
-                    print(f"  {progress} {name}: executed in {run.result():.1f} s", flush=True)
-                except Exception as error:  # whatever stopped this chapter, the others go on
-                    failures[name] = str(error) if isinstance(error, ChapterError) else repr(error)
-                    print(f"  {progress} {name}: FAILED in {failures[name]}", flush=True)
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done, run in enumerate(concurrent.futures.as_completed(runs), start=1):
+            name, progress = runs[run], f"[{done}/{len(stale)}]"
+            try:
+                print(f"  {progress} {name}: executed in {run.result():.1f} s", flush=True)
+            except Exception as error:  # whatever stopped this chapter, the others go on
+                failures[name] = str(error) if isinstance(error, ChapterError) else f"{type(error).__name__}: {error}"
+                print(f"  {progress} {name}: FAILED in {failures[name]}", flush=True)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return failures
 
 
@@ -232,13 +247,24 @@ def render(root: Path) -> bool:
     log.write_text(output)
     missing = [page for page in rendered(root) if not page.is_file() or page.stat().st_size == 0]
     if done.returncode or missing:
-        found = [line for line in output.splitlines() if re.search("WARNING|ERROR", line)]
-        print("\n".join(["  html: FAILED", *(f"    {line}" for line in found)]), flush=True)
-        print("".join(f"    not written: {page}\n" for page in missing) + f"    full log: {log}", flush=True)
+        found = causes(output)
+        if missing:
+            found.append(f"not written: {len(missing)} of {len(rendered(root))} pages, {missing[0]} the first")
+        print("\n    ".join(["  html: FAILED", *found, f"full log: {log}"]), flush=True)
         return False
     stamp.write_text(wanted)
     print(f"  html: rendered in {time.monotonic() - started:.1f} s", flush=True)
     return True
+
+
+def causes(log: str) -> list[str]:
+    """Lines of a log that say why a rendering failed: its warnings, and the exception that the others followed from."""
+    found = [line for line in log.splitlines() if re.search("WARNING|ERROR", line)]
+    _, crashed, first = log.partition("Traceback (most recent call last):")
+    if found and not crashed:
+        return found
+    end = [line for line in (first.partition("\n\n")[0] or log).splitlines() if line.strip()]
+    return found + end[-SHOWN_LOG:]
 
 
 def rendered(root: Path) -> list[Path]:
@@ -293,13 +319,21 @@ def front_picture(root: Path) -> bytes:
     raise ValueError(msg)
 
 
+def positive(text: str) -> int:
+    """Integer of the command line that is at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"must be an integer >= 1, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapter", nargs="*", help="only execute these, such as 03_prediction")
     parser.add_argument("--refresh", action="store_true", help="write book/NN_name.ipynb instead of the HTML")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parser.add_argument("--jobs", type=int, default=cores, help="chapters executed at a time (default: cores)")
+    parser.add_argument("--jobs", type=positive, default=cores, help="chapters executed at a time (default: cores)")
     options = parser.parse_args(arguments)
     names = options.chapter or chapters(root)
     if unknown := [name for name in names if not (root / f"book/{name}.md").is_file()]:
@@ -324,4 +358,4 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lifetime.supervise(main, kept="Finished chapters are kept: the same command goes on from there."))

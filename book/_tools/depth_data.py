@@ -5,6 +5,9 @@ Finished points are kept in _build/depth: a killed run goes on where it stopped.
 
 from __future__ import annotations
 
+import sys
+
+import lifetime
 import stored_table
 
 from hierlib.baselines import compare_point
@@ -68,4 +71,4 @@ def write(rows: list[list]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))

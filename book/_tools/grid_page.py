@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from run_grid import Point
 
+CLAIMS = "application/vnd.hierlib.claims+json"  # what hierlib.claims puts out at the end of a chapter
 THUMBNAIL = (640, 640)  # pixels: twice the size they are shown at
 STYLE = """
 :root { color-scheme: light dark; }
@@ -42,47 +44,110 @@ HEAD = """\
 """
 
 
-def render(points: list[Point], failures: dict[str, str], folder: Path) -> str:
-    """HTML of all points: of those that have a notebook in the folder their results, of the others why not."""
-    chapters = [(name, list(group)) for name, group in groupby(points, key=lambda point: point.chapter)]
-    done = sum((folder / point.notebook).is_file() for point in points)
+@dataclass(frozen=True)
+class Row:
+    """One run on the page: its point, its notebook if it is finished, and what else there is to say."""
+
+    point: Point
+    notebook: nbformat.NotebookNode | None
+    remark: str = ""
+
+
+def read(path: Path) -> nbformat.NotebookNode | None:
+    """Read an executed notebook; None if there is none, or no whole one."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    # The last two: nbformat on what is no JSON, and on JSON that is no notebook.
+    except (OSError, nbformat.ValidationError, ValueError, AttributeError):
+        return None
+    return notebook if notebook.cells and "parameters" in notebook.metadata.get("papermill", {}) else None
+
+
+def rows(wanted: list[Point], others: list[tuple[Point, str]], failures: dict[str, str], folder: Path) -> list[Row]:
+    """One row a run: the points of this grid, and the `others` that the folder holds with a remark on each."""
+    found = []
+    for point, remark in [*((point, "") for point in wanted), *others]:
+        notebook = read(folder / point.notebook)
+        if notebook is None:
+            failed = read(folder / point.failed)
+            remark = "; ".join(
+                filter(None, [failures.get(point.key) or (failed and error(failed)) or "not run", remark])
+            )
+        found.append(Row(point, notebook, remark))
+    return sorted(found, key=lambda row: row.point.chapter)
+
+
+def render(runs: list[Row], folder: Path) -> str:
+    """HTML of all runs: of those that have a notebook in the folder their results, of the others why not."""
     body = [
-        f"<h1>{len(points)} runs</h1>",
-        f"<p>{done} done, {len(failures)} failed, {len(points) - done - len(failures)} not run.</p>",
-        *(part for name, group in chapters for part in _chapter(name, group, failures, folder)),
+        f"<h1>{len(runs)} runs</h1>",
+        f"<p>{summary(runs)}.</p>",
+        *(
+            part
+            for name, group in groupby(runs, key=lambda row: row.point.chapter)
+            for part in _chapter(name, [*group], folder)
+        ),
     ]
-    return HEAD.format(title=f"{len(points)} runs", style=STYLE) + "\n".join(body) + "\n</body>\n</html>\n"
+    return HEAD.format(title=f"{len(runs)} runs", style=STYLE) + "\n".join(body) + "\n</body>\n</html>\n"
 
 
-def _chapter(name: str, points: list[Point], failures: dict[str, str], folder: Path) -> list[str]:
-    finished = {
-        point.key: nbformat.read(folder / point.notebook, as_version=4)
-        for point in points
-        if (folder / point.notebook).is_file()
-    }
-    names = list(points[0].parameters)
-    rows = [_row(point, point.key in finished, failures, folder) for point in points]
-    header = "".join(f'<th scope="col">{escape(text)}</th>' for text in [*names, "result"])
-    parts = [f"<h2>{escape(name)}</h2>", f"<table>\n<tr>{header}</tr>", *rows, "</table>"]
-    parts += _strips([(point, finished[point.key]) for point in points if point.key in finished])
-    for point in points:
-        if point.key in finished and (text := printed(finished[point.key])):
-            summary = f"Printed with {_setting(point)}"
-            parts.append(f"<details><summary>{summary}</summary><pre>{escape(text)}</pre></details>")
+def summary(runs: list[Row]) -> str:
+    """How many runs are done, and in how many of them a claim of the chapter was missed."""
+    done = [row.notebook for row in runs if row.notebook is not None]
+    missed = sum(bool((claims(notebook) or {}).get("missed")) for notebook in done)
+    return f"{len(done)} of {len(runs)} runs done" + (f", claims missed in {missed}" if missed else "")
+
+
+def claims(notebook: nbformat.NotebookNode) -> dict[str, list[str]] | None:
+    """Labels of the claims that were met, missed and not tested; None where the chapter did not get to say."""
+    for cell in reversed(notebook.cells):
+        for output in cell.get("outputs", []):
+            if CLAIMS in output.get("data", {}):
+                return output["data"][CLAIMS]
+    return None
+
+
+def error(notebook: nbformat.NotebookNode) -> str:
+    """Say what stopped a notebook."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "; ".join(f"{o.ename}: {o.evalue}" for o in outputs if o.output_type == "error") or "did not end"
+
+
+def _chapter(name: str, runs: list[Row], folder: Path) -> list[str]:
+    # In the order in which they were given; grids in one folder may set different parameters.
+    names = list(dict.fromkeys(name for row in runs for name in row.point.parameters))
+    header = "".join(f'<th scope="col">{escape(text)}</th>' for text in [*names, "claims", "result"])
+    parts = [
+        f"<h2>{escape(name)}</h2>",
+        f"<table>\n<tr>{header}</tr>",
+        *(_row(row, names, folder) for row in runs),
+        "</table>",
+    ]
+    finished = [(row.point, row.notebook) for row in runs if row.notebook is not None]
+    parts += _strips(finished)
+    for point, notebook in finished:
+        if text := printed(notebook):
+            parts.append(
+                f"<details><summary>Printed with {_setting(point)}</summary><pre>{escape(text)}</pre></details>"
+            )
     return parts
 
 
-def _row(point: Point, done: bool, failures: dict[str, str], folder: Path) -> str:
-    values = "".join(f"<td>{escape(str(value))}</td>" for value in point.parameters.values())
-    if done:
-        result = f'<a href="{point.notebook}">{point.notebook}</a>'
-    elif point.key in failures:
-        result = escape(failures[point.key])
-        if (folder / point.failed).is_file():
-            result += f' (<a href="{point.failed}">{point.failed}</a>)'
-    else:
-        result = "not run"
-    return f"<tr>{values}<td>{result}</td></tr>"
+def _row(row: Row, names: list[str], folder: Path) -> str:
+    values = [str(row.point.parameters.get(name, "default")) for name in names]
+    file = row.point.failed if row.notebook is None else row.point.notebook
+    link = f'<a href="{file}">{file}</a>' if (folder / file).is_file() else ""
+    result = " ".join(filter(None, [link, escape(row.remark)]))
+    cells = [*map(escape, values), escape(_verdicts(row.notebook)), result]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _verdicts(notebook: nbformat.NotebookNode | None) -> str:
+    found = None if notebook is None else claims(notebook)
+    if found is None:
+        return "-"
+    named = [f"{verdict}: {', '.join(found[verdict])}" for verdict in ("missed", "untested") if found[verdict]]
+    return "; ".join([f"{len(found['met'])} met", *named])
 
 
 def _strips(runs: list[tuple[Point, nbformat.NotebookNode]]) -> list[str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import dataclass
 
+import lifetime
 import stored_table
 
 from hierlib.sweep import learning_point, run
@@ -119,4 +121,4 @@ def write(rows: list[list]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))

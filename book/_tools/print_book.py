@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urldefrag
 
+import lifetime
 import yaml
 from edition import rewrite
 from headless import browser_paths, chromium, served
@@ -196,4 +197,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lifetime.supervise(main, kept="The pages are as they were."))

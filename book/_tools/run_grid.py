@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import argparse
 import ast
+import concurrent.futures
 import hashlib
+import inspect
 import itertools
 import json
 import os
+import re
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,15 +30,18 @@ import build_book
 import chapter_parameters
 import grid_page
 import jupytext
+import lifetime
 import nbformat
 import papermill
-from build_book import THREAD_VARIABLES
-from joblib import Parallel, delayed, parallel_config
+from build_book import THREAD_VARIABLES, run_notebook
+from grid_page import claims
 from tqdm import tqdm
 
 from hierlib.parameters import check_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
+RUN = re.compile(r"(?P<chapter>\d\d_\w+)-(?P<key>[0-9a-f]{12})(\.failed)?\.ipynb")
+CLAIMS_NOT_MET = "ClaimsNotMet"  # hierlib.claims raises it at the end of a chapter
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,37 @@ def points(root: Path, names: list[str], grid: dict[str, list]) -> list[Point]:
             except ValueError as error:
                 msg = f"{name}: {error}"
                 raise ValueError(msg) from None
-            key = hashlib.sha256(json.dumps([source, parameters], sort_keys=True).encode()).hexdigest()[:12]
-            found.append(Point(name, parameters, key))
+            found.append(Point(name, parameters, digest(source, parameters)))
     return list({point.key: point for point in found}.values())
 
 
+def digest(source: str, parameters: dict) -> str:
+    """Name of a run, by all that its outputs depend on."""
+    return hashlib.sha256(json.dumps([source, parameters], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def others(root: Path, wanted: list[Point], folder: Path) -> list[tuple[Point, str]]:
+    """List the runs of other grids that the folder holds, each with a remark if it is out of date."""
+    files = [match for path in sorted(folder.iterdir()) if (match := RUN.fullmatch(path.name))]
+    names = {match["chapter"] for match in files} & set(build_book.chapters(root))
+    sources = {name: build_book.chapter_digest(root, name) for name in names}
+    known, found = {point.key for point in wanted}, []
+    for match in files:
+        notebook, name, key = grid_page.read(folder / match[0]), match["chapter"], match["key"]
+        if notebook is not None and key not in known:
+            parameters = dict(notebook.metadata.papermill.parameters)
+            current = key == digest(sources.get(name, ""), parameters)
+            found.append((Point(name, parameters, key), "" if current else "of an earlier state of the repository"))
+            known.add(key)
+    return found
+
+
 # What a worker runs: it has this repository's environment, but not the folder of this file in its path.
-def execute(source: str, parameters: dict) -> tuple[str, str | None]:
-    """Execute a notebook's text; return the executed text, and where and why it failed if it did."""
+def execute(source: str, parameters: dict, timeout: int) -> tuple[str | None, str | None]:
+    """Execute a notebook's text; return the text as far as it ran, and where and why it failed if it did.
+
+    Claims that are not met under these parameters are a result: the notebook says so, and has run to its end.
+    """
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     # Third parties' deprecations would hide what matters.
@@ -87,23 +117,32 @@ def execute(source: str, parameters: dict) -> tuple[str, str | None]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.ipynb"
         try:
-            # In no folder: papermill would change that of the process, which threads of one Dask worker share.
-            build_book.run_notebook(nbformat.reads(source, as_version=4), path, parameters=parameters)
+            notebook = nbformat.reads(source, as_version=4)
+            run_notebook(notebook, path, parameters=parameters, timeout=timeout)
         except papermill.PapermillExecutionError as error:
-            message = f"code cell [{error.exec_count}]: {error.ename}: {error.evalue}"
-        return path.read_text(), message
+            # A claim that is missed under the chapter's own parameters stops it: no list of claims then.
+            if error.ename != CLAIMS_NOT_MET or claims(nbformat.read(path, as_version=4)) is None:
+                message = f"code cell [{error.exec_count}]: {error.ename}: {error.evalue}"
+        except Exception as error:  # whatever stopped this point, the others go on
+            message = f"{type(error).__name__}: {error}"
+        return path.read_text() if path.is_file() else None, message
 
 
-def run(root: Path, wanted: list[Point], folder: Path, *, jobs: int) -> dict[str, str]:
+def run(
+    root: Path, wanted: list[Point], folder: Path, pool: concurrent.futures.Executor, *, timeout: int
+) -> dict[str, str]:
     """Execute the points that have no notebook yet; return the messages of those that failed, by key."""
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [point for point in wanted if not (folder / point.notebook).is_file()]
+    missing = [point for point in wanted if grid_page.read(folder / point.notebook) is None]
     sources = {name: nbformat.writes(jupytext.read(root / f"book/{name}.md")) for name in {p.chapter for p in missing}}
-    runs = (delayed(attempt)(number, sources[point.chapter], point.parameters) for number, point in enumerate(missing))
+    runs = {pool.submit(execute, sources[point.chapter], point.parameters, timeout): point for point in missing}
     failures = {}
     with tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run") as progress:
-        for number, executed, message in Parallel(jobs, batch_size=1, return_as="generator_unordered")(runs):
-            point = missing[number]
+        for done in concurrent.futures.as_completed(runs):
+            point = runs[done]
+            try:
+                executed, message = done.result()
+            except Exception as error:  # such as the loss of a cluster's worker
+                executed, message = None, f"{type(error).__name__}: {error}"
             (folder / point.failed).unlink(missing_ok=True)
             if executed is not None:
                 replace(folder / (point.failed if message else point.notebook), executed)
@@ -112,14 +151,6 @@ def run(root: Path, wanted: list[Point], folder: Path, *, jobs: int) -> dict[str
                 tqdm.write(f"{point.chapter} {point.parameters}: FAILED in {message}")
             progress.update()
     return failures
-
-
-def attempt(number: int, source: str, parameters: dict) -> tuple[int, str | None, str | None]:
-    """Execute one point; whatever stops it is a message, and the others go on."""
-    try:
-        return number, *execute(source, parameters)
-    except Exception as error:
-        return number, None, repr(error)
 
 
 def replace(path: Path, text: str) -> None:
@@ -150,7 +181,14 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
         metavar=("NAME", "VALUE"),
         help="values of one parameter",
     )
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--jobs", type=build_book.positive, default=1, help="runs at a time (default: 1)")
+    parser.add_argument(
+        "--timeout",
+        type=build_book.positive,
+        default=build_book.CELL_TIMEOUT,
+        metavar="SECONDS",
+        help="a cell that runs longer counts as failed (default: %(default)s)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the notebooks and the page")
     parser.add_argument("--dask", metavar="ADDRESS", help="send the runs to the Dask scheduler there")
     options = parser.parse_args(arguments)
@@ -166,30 +204,42 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
         wanted = points(root, options.chapter, grid)
     except ValueError as error:
         parser.error(str(error))
-    failures = {}
     try:
-        with backend(options.dask):
-            failures = run(root, wanted, options.out, jobs=options.jobs)
+        options.out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.out).close()
+    except OSError as error:
+        parser.error(f"--out must be a folder that can be written: {error}")
+    failures = {}
+    page = options.out / "index.html"
+    try:
+        with executor(options.dask, options.jobs) as pool:
+            failures = run(root, wanted, options.out, pool, timeout=options.timeout)
     finally:
-        replace(options.out / "index.html", grid_page.render(wanted, failures, options.out))
-    print(
-        f"{len(wanted) - len(failures)} of {len(wanted)} runs done: {(options.out / 'index.html').resolve().as_uri()}"
-    )
+        rows = grid_page.rows(wanted, others(root, wanted, options.out), failures, options.out)
+        replace(page, grid_page.render(rows, options.out))
+    print(f"{grid_page.summary(grid_page.rows(wanted, [], failures, options.out))}: {page.resolve().as_uri()}")
     return 1 if failures else 0
 
 
 @contextmanager
-def backend(address: str | None):
-    """Context in which joblib sends its calls to processes of this machine, or to a Dask cluster."""
+def executor(address: str | None, jobs: int) -> Iterator[concurrent.futures.Executor]:
+    """Threads of this process, each of which waits for its kernel, or the workers of a Dask cluster."""
     if address is None:
-        with parallel_config(backend="loky"):
-            yield
+        pool = concurrent.futures.ThreadPoolExecutor(jobs)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
         return
+    import cloudpickle
     from distributed import Client  # slow to import, and rarely asked for
 
-    with Client(address) as client, parallel_config(backend="dask", client=client):
-        yield
+    # Their folder is not in the path of the workers.
+    for module in map(inspect.getmodule, (execute, run_notebook, claims)):
+        cloudpickle.register_pickle_by_value(module)
+    with Client(address) as client:
+        yield client.get_executor()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lifetime.supervise(main, kept="Finished runs are kept: the same command goes on from there."))

@@ -16,6 +16,7 @@ from pathlib import Path
 import build_book
 import chapter_parameters
 import jupytext
+import lifetime
 import stored_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,4 +60,4 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lifetime.supervise(main, kept="Times that were measured are stored."))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import lifetime
 import numpy as np
 import stored_table
 
@@ -207,4 +209,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))

@@ -6,9 +6,11 @@ every block with all the points that there are.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from itertools import product
 
+import lifetime
 import numpy as np
 import stored_table
 
@@ -109,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))
