@@ -8,7 +8,15 @@ from math import isfinite
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["check_array", "check_choice", "check_integer", "check_real"]
+__all__ = [
+    "check_array",
+    "check_choice",
+    "check_generator",
+    "check_integer",
+    "check_jobs",
+    "check_real",
+    "check_seed",
+]
 
 
 def check_integer(name: str, value: object, *, low: int | None = None, high: int | None = None) -> int:
@@ -55,14 +63,46 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     return value
 
 
-def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Return `value` as a finite floating-point array of the given shape (None: any length)."""
+def check_jobs(n_jobs: object) -> int | None:
+    """Return `n_jobs` if joblib can take it, or raise a ValueError."""
+    if n_jobs is None:
+        return None
+    if check_integer("n_jobs", n_jobs) == 0:
+        msg = "n_jobs must be an integer other than 0 (-1: all cores), got 0."
+        raise ValueError(msg)
+    return int(n_jobs)  # type: ignore[call-overload]
+
+
+def check_seed(name: str, value: object) -> None:
+    """Raise a ValueError unless `value` is an integer >= 0, None, or one of numpy's sources of random numbers."""
+    sources = (np.random.Generator, np.random.BitGenerator, np.random.SeedSequence, np.random.RandomState)
+    if value is None or isinstance(value, sources):
+        return
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 0:
+        msg = f"{name} must be an integer >= 0 or a numpy.random.Generator, got {value!r}."
+        raise ValueError(msg)
+
+
+def check_generator(rng: object) -> np.random.Generator:
+    """Return `rng` if it is a numpy.random.Generator, or raise a ValueError."""
+    if not isinstance(rng, np.random.Generator):
+        msg = f"rng must be a numpy.random.Generator, got {rng!r}."
+        raise ValueError(msg)
+    return rng
+
+
+def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...], finite: bool = True) -> np.ndarray:
+    """Return `value` as a finite array of the given shape (None: any length), in single or double precision.
+
+    Other types of numbers become double precision: their squares may not fit where they do themselves.
+    """
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         msg = f"{name} must be an array of real numbers, got dtype {array.dtype}."
         raise ValueError(msg)
-    if array.dtype.kind != "f":
-        array = array.astype(float)
+    if array.dtype not in (np.float32, np.float64):
+        with np.errstate(over="ignore"):
+            array = array.astype(float)
     matches = array.ndim == len(shape) and all(
         want in (None, have) for want, have in zip(shape, array.shape, strict=True)
     )
@@ -70,7 +110,7 @@ def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...]) -
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
         msg = f"{name} must have shape {wanted}, got {array.shape}."
         raise ValueError(msg)
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         msg = f"{name} must be finite, got NaN or infinite entries."
         raise ValueError(msg)
     return array

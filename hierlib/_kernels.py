@@ -230,7 +230,9 @@ def fill_degree(features: Any, hermite: list, lower: list) -> None:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Bring an array of any library to numpy."""
+    """Bring an array of any library to numpy, in double precision if numpy has not its type of number."""
+    if is_torch_array(array) and str(array.dtype) == "torch.bfloat16":
+        array = array.double()
     if is_cupy_array(array) or is_torch_array(array):
         array = to_device(array, "cpu")
     return np.asarray(array)

@@ -21,6 +21,8 @@ from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
+from hierlib._checks import check_jobs
+
 __all__ = ["one_blas_thread", "ordered_map", "progress"]
 
 
@@ -29,12 +31,17 @@ def progress(items: Iterable, *, total: int | None, name: str) -> Iterable:
     return tqdm(items, total=total, desc=name, delay=10, leave=False, disable=not sys.stderr.isatty())
 
 
-def ordered_map(function: Callable, arguments: Iterable[tuple], *, n_jobs: int = -1) -> Iterator:
+def ordered_map(function: Callable, arguments: Iterable[tuple], *, n_jobs: int | None = -1) -> Iterator:
     """Yield ``function(*args)`` for each tuple of `arguments`, in their order, whatever the number of workers.
 
     Workers are threads unless a ``joblib.parallel_config`` names a backend of processes or machines; -1 uses all cores.
     Whatever order the workers finish in, a result waits for those before it: sums over results do not depend on it.
+    Arguments are read ahead, so that they must not share memory that reading refills.
     """
+    return _map_in_order(function, arguments, check_jobs(n_jobs))
+
+
+def _map_in_order(function: Callable, arguments: Iterable[tuple], n_jobs: int | None) -> Iterator:
     backend, _ = get_active_backend(prefer="threads")
     with one_blas_thread():
         if not getattr(backend, "supports_sharedmem", False):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hierlib._scaling import normalized, varies
 from hierlib.hermite import HermiteFeatures
 from hierlib.shrinkage import alignment_of_moment, effective_weights, leave_one_out
 
@@ -89,10 +90,9 @@ def sums_of_batch(
         Sums of :math:`v^2\hat h^2` in the sample and of :math:`(\hat h^2-1)v^2/(1-vs)^2`.
     """
     cell, weights = columns[:, 0].astype(int), columns[:, 1]
-    squares = np.sum(X**2, axis=1)
-    if normalize:
-        X = X * np.sqrt(X.shape[1] / np.where(squares > 0, squares, 1.0))[:, None]
-    scale = effective_weights(np.ones(len(X)), X.shape[1], features.degree, None if normalize else squares)
+    X = normalized(X.T, float).T if normalize else X.astype(float, copy=False)
+    squares = None if normalize else np.sum(X**2, axis=1)
+    scale = effective_weights(np.ones(len(X)), X.shape[1], features.degree, squares)
     h = features.project(X, components)  # sqrt(R) times a feature of unit second moment
     v = (scale * weights)[:, None]
     excess = leave_one_out(h, v[:, 0], s) ** 2 - scale[:, None]
@@ -110,7 +110,7 @@ def transform_of_sums(
     dim: int,
     remainder: float,
     width: float,
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> Callable[[np.ndarray], np.ndarray] | None:
     """Combine the features' conditional means into the best transform.
 
     Parameters
@@ -130,8 +130,9 @@ def transform_of_sums(
 
     Returns
     -------
-    callable
-        Function of the standardised label: piecewise linear, constant beyond the outermost bins' means.
+    callable or None
+        Function of the standardised label: piecewise linear, constant beyond the outermost bins' means. None if the
+        best one would not tell labels apart.
     """
     n, k = counts.sum(), len(s)
     aligned = np.maximum(alignment_of_moment(total[0] / n, s, n / dim, remainder / dim), _SMALLEST)
@@ -140,4 +141,6 @@ def transform_of_sums(
     slopes = np.maximum(total[1] / n / aligned, 0.0)
     noise = np.maximum(by_bin[0] / counts + noise, 1e-3)
     values = combine(s, aligned, 1 / (1 + n / dim * s**2 * slopes), signal, noise, width)
+    if not varies(values):
+        return None
     return lambda y: np.interp(y, points, values)

@@ -45,13 +45,16 @@ def moments_of_batch(
     """
     used = ~np.isnan(columns[:, 0])
     labels, weights = columns[used].T
-    h1 = leave_one_out(features.project(X[used], components), weights, s)
-    moment = (h1 * labels[:, None]).T @ h1
-    if not squares:
-        return moment, np.zeros((1, 1)), h1
-    rows, cols = np.triu_indices(len(components))
-    design = np.column_stack([np.ones(len(h1)), h1[:, rows] * h1[:, cols]])
-    return moment, design.T @ design, h1
+    # What overflows is refused where the sums are used.
+    with np.errstate(over="ignore", invalid="ignore"):
+        # In double precision whatever that of the batch: four features are multiplied below.
+        h1 = leave_one_out(features.project(X[used].astype(float, copy=False), components), weights, s)
+        moment = (h1 * labels[:, None]).T @ h1
+        if not squares:
+            return moment, np.zeros((1, 1)), h1
+        rows, cols = np.triu_indices(len(components))
+        design = np.column_stack([np.ones(len(h1)), h1[:, rows] * h1[:, cols]])
+        return moment, design.T @ design, h1
 
 
 def best_quadratic_form(moment: np.ndarray, gram: np.ndarray) -> np.ndarray:

@@ -14,9 +14,14 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator
 
-from hierlib._checks import check_array, check_integer, check_real
+from hierlib._checks import check_array, check_generator, check_integer, check_real
+from hierlib._scaling import column_norms
+from hierlib.krylov import checked_product
 
 __all__ = ["SpectralMeasure", "spectral_measure"]
+
+# A product's part outside the Krylov space, over the product, that may be rounding.
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class SpectralMeasure:
     Attributes
     ----------
     nodes : ndarray, shape (n_probes, n_steps)
-        Ritz values.
+        Ritz values; where a Krylov space ends early, mean values of the probe with weight 0 fill the row.
     weights : ndarray, shape (n_probes, n_steps)
         Their weights; each row sums to 1.
     """
@@ -68,7 +73,7 @@ def spectral_measure(
     Parameters
     ----------
     operator : LinearOperator or ndarray, shape (dim, dim)
-        Symmetric.
+        Real and symmetric.
     rng : numpy.random.Generator
         Draws the probe vectors, uniform on the sphere.
     n_probes : int, default 8
@@ -84,7 +89,7 @@ def spectral_measure(
     Raises
     ------
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or the operator returns NaN or infinite entries.
 
     References
     ----------
@@ -102,20 +107,24 @@ def spectral_measure(
     dim = operator.shape[0]
     n_probes = check_integer("n_probes", n_probes, low=2)
     n_steps = check_integer("n_steps", n_steps, low=1, high=dim)
-    vector = rng.standard_normal((dim, n_probes))
+    vector = check_generator(rng).standard_normal((dim, n_probes))
     vector /= np.linalg.norm(vector, axis=0)
     basis = np.empty((n_steps, dim, n_probes))
     diagonal, off_diagonal = np.empty((2, n_probes, n_steps))
+    alive = np.ones(n_probes, dtype=bool)
     for step in range(n_steps):
         basis[step] = vector
-        product = operator @ vector
-        diagonal[:, step] = np.einsum("ip,ip->p", vector, product)
+        product = checked_product(operator, vector)
+        diagonal[:, step] = np.where(alive, np.einsum("ip,ip->p", vector, product), diagonal[:, 0])
+        largest = column_norms(product)
         for _ in range(2):
             overlaps = np.einsum("sip,ip->sp", basis[: step + 1], product, optimize=True)
             product = product - np.einsum("sip,sp->ip", basis[: step + 1], overlaps, optimize=True)
-        off_diagonal[:, step] = np.linalg.norm(product, axis=0)
-        # A norm of zero ends the Krylov space; the next step then adds zeros of zero weight.
-        vector = product / np.where(off_diagonal[:, step] > 0, off_diagonal[:, step], 1)
+        norms = column_norms(product)
+        # Rounding alone ends the Krylov space: a vector along it would not be orthogonal to the others.
+        alive &= norms > _ROUNDING * largest
+        off_diagonal[:, step] = np.where(alive, norms, 0.0)
+        vector = product / np.where(alive, norms, np.inf)
     rules = [eigh_tridiagonal(a, b[:-1]) for a, b in zip(diagonal, off_diagonal, strict=True)]
     return SpectralMeasure(
         nodes=np.array([nodes for nodes, _ in rules]), weights=np.array([vectors[0] ** 2 for _, vectors in rules])

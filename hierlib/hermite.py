@@ -86,7 +86,7 @@ class HermiteFeatures:
         Returns
         -------
         ndarray, shape (n_samples, dim)
-            Features, in the dtype of `X`.
+            Features, in single precision if `X` is, else in double.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class HermiteFeatures:
         Returns
         -------
         ndarray, shape (n_samples, n_directions)
-            :math:`\langle A_i, F(x_\mu)\rangle`.
+            :math:`\langle A_i, F(x_\mu)\rangle`, in single precision if `X` is, else in double.
 
         Raises
         ------
@@ -133,6 +133,8 @@ class HermiteFeatures:
         """
         X = check_array("X", X, shape=(None, self.n_inputs))
         directions = check_array("directions", directions, shape=(None, self.dim))
+        if not len(directions):
+            return np.empty((len(X), 0), dtype=X.dtype)
         kernel, width = self.kernel(len(directions)), tile_width(self.n_inputs)
         packed = kernel.pack(directions.T.astype(X.dtype, copy=False))
         projections = np.empty((len(X), len(directions)), dtype=X.dtype)

@@ -5,23 +5,33 @@ whole space, thick restart when it is full). On a symmetric operator these resid
 but a warm start needs no special case. Blocks are narrow, whatever the number of pairs: a space of given dimension is
 worth most as powers of the operator. Each step costs one product with few columns, which is one pass over the data for
 a `MomentOperator`, and O(D m b) operations for a basis of m columns and blocks of b.
+
+In exact arithmetic a start of b columns leads to b eigenvectors of a repeated eigenvalue at most. Where as many Ritz
+values agree within their errors, a second run from k columns finds the rest; elsewhere nothing is added.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from hierlib._checks import check_array, check_integer, check_real
+from hierlib._checks import check_array, check_generator, check_integer, check_real
 from hierlib._parallel import one_blas_thread
+from hierlib._scaling import column_norms, power_of_two
 
-__all__ = ["Eigenpairs", "block_width", "largest_modulus"]
+__all__ = ["Eigenpairs", "block_width", "checked_product", "largest_modulus"]
 
 # Columns a wanted pair before a restart: two dense arrays of shape (D, 10 k) bound the memory.
 MAX_COLUMNS = 10
+# Residuals below this many rounding errors of the operator's largest Ritz value are rounding.
+ROUNDING_ERRORS = 64
+# Tolerances before the last pair from which on a missing copy of an eigenvalue counts.
+CLEARLY_AHEAD = 10
+# Share of a column outside a basis below which it is taken for one inside.
+SMALLEST_PART = 1e-8
 
 
 @dataclass(frozen=True)
@@ -72,16 +82,18 @@ def largest_modulus(
     tol: float = 1e-2,
     max_products: int = 60,
     rank: Callable[[np.ndarray], np.ndarray] = by_modulus,
+    rounding: float = 2.0**-52,
 ) -> Eigenpairs:
     r"""Compute the k eigenpairs of largest modulus of a symmetric operator.
 
     Stops when :math:`\|A v_j - \theta_j v_j\| \le \mathrm{tol}\,|\theta_k|` for all j <= k: an eigenvector's angle to
-    the exact one is then about tol times :math:`|\theta_k|` over its distance to the rest of the spectrum.
+    the exact one is then about tol times :math:`|\theta_k|` over its distance to the rest of the spectrum. Eigenvalues
+    that are zero up to the rounding of the products meet the tolerance as such.
 
     Parameters
     ----------
     operator : LinearOperator or ndarray, shape (dim, dim)
-        Symmetric.
+        Real and symmetric.
     k : int
         Number of eigenpairs, between 1 and dim.
     rng : numpy.random.Generator
@@ -94,16 +106,23 @@ def largest_modulus(
         Largest number of products with the operator, each with `block_width` columns: at least k columns in all.
     rank : callable, optional
         Order of preference: maps Ritz values to their indices, best first. By default by modulus.
+    rounding : float, default 2**-52
+        Relative rounding error of a product with the operator.
 
     Returns
     -------
     Eigenpairs
-        Best ranked first; ``converged`` is False if `max_products` ended the run.
+        Best ranked first; ``converged`` is False if `max_products` ended the run, or the second one for copies.
 
     Raises
     ------
     ValueError
-        If an argument is out of range or the operator is not square.
+        If an argument is out of range, or the operator is not square or returns NaN or infinite entries.
+
+    Notes
+    -----
+    All copies of a repeated eigenvalue are found, unless they lie within 10 tol of the last one. Eigenvalues that are
+    hardly more than tol apart can be taken for one another. Ritz vectors are orthonormal to rounding at any rank.
 
     Examples
     --------
@@ -120,64 +139,131 @@ def largest_modulus(
         raise ValueError(msg)
     k = check_integer("k", k, low=1, high=dim)
     tol = check_real("tol", tol, low=0, open_low=True)
+    rounding = check_real("rounding", rounding, low=0)
     max_products = check_integer("max_products", max_products, low=-(-k // block_width(k)))
-    if start is not None:
-        start = check_array("start", start, shape=(dim, None))
+    check_generator(rng)
+    start = np.empty((dim, 0)) if start is None else check_array("start", start, shape=(dim, None))
+    search = _Search(operator, k, tol, rank, rounding, rng)
     with one_blas_thread():
-        if MAX_COLUMNS * k + block_width(k) >= dim:
+        if max(MAX_COLUMNS * k, start.shape[1]) + block_width(k) >= dim:
             return _dense(operator, k, rank)
-        start = np.empty((dim, 0)) if start is None else start
-        filled = rng.standard_normal((dim, max(block_width(k) - start.shape[1], 0)))
-        return _iterate(operator, k, np.linalg.qr(np.hstack([start, filled]))[0], tol, max_products, rank)
+        width = max(block_width(k), start.shape[1])
+        filled = rng.standard_normal((dim, width - start.shape[1]))
+        pairs = search.run(np.hstack([start, filled]), max_products, block_width(k))
+        left = max_products - pairs.n_products
+        if not left or not pairs.converged or not search.may_hide_copies(pairs, width):
+            return pairs
+        again = search.run(rng.standard_normal((dim, k)), left, k)
+        found = again if again.converged else replace(pairs, converged=False)
+        return replace(found, n_products=pairs.n_products + again.n_products)
 
 
-def _iterate(operator, k: int, start: np.ndarray, tol: float, max_products: int, rank) -> Eigenpairs:
-    block = block_width(k)
-    most = max(MAX_COLUMNS * k + block, start.shape[1])
-    # Columns are contiguous, and appended to without a copy of those before.
-    basis, products = (np.empty((len(start), most), order="F") for _ in range(2))
-    projected = np.empty((most, most))
-    old, size = 0, start.shape[1]
-    basis[:, :size] = start
-    for n_products in range(1, max_products + 1):
-        products[:, old:size] = operator @ basis[:, old:size]
-        projected[:size, old:size] = basis[:, :size].T @ products[:, old:size]
-        projected[old:size, :old] = projected[:old, old:size].T
-        ritz_values, rotation = np.linalg.eigh(projected[:size, :size])
-        order = rank(ritz_values)[: k + block]
-        leading, rotation = ritz_values[order], rotation[:, order]
-        vectors, images = basis[:, :size] @ rotation, products[:, :size] @ rotation
-        defects = images - vectors * leading
-        residuals = np.linalg.norm(defects, axis=0)
-        open_pairs = residuals > tol * np.abs(leading[min(k, len(leading)) - 1])
-        # Before there are k Ritz pairs the space has to grow even where they are exact.
-        open_pairs |= len(leading) < k
-        converged = not open_pairs[:k].any()
-        if converged or n_products == max_products:
+def checked_product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
+    """Multiply a block by an operator that must return finite real numbers.
+
+    Parameters
+    ----------
+    operator : LinearOperator or ndarray, shape (dim, dim)
+        The operator.
+    block : ndarray, shape (dim, m)
+        Columns.
+
+    Returns
+    -------
+    ndarray, shape (dim, m)
+        The product.
+
+    Raises
+    ------
+    ValueError
+        If the product is complex or has NaN or infinite entries.
+    """
+    product = check_array("operator @ columns", operator @ block, shape=block.shape, finite=False)
+    if not np.isfinite(product).all():
+        msg = "operator must return finite numbers, got NaN or infinite entries in a product."
+        raise ValueError(msg)
+    return product
+
+
+@dataclass(frozen=True)
+class _Search:
+    operator: LinearOperator
+    k: int
+    tol: float
+    rank: Callable[[np.ndarray], np.ndarray]
+    rounding: float
+    rng: np.random.Generator
+
+    def run(self, start: np.ndarray, max_products: int, block: int) -> Eigenpairs:
+        """Iterate from some columns, at most `block` more a product."""
+        k = self.k
+        most = max(MAX_COLUMNS * k + block, start.shape[1])
+        # Columns are contiguous, and appended to without a copy of those before.
+        basis, products = (np.empty((len(start), most), order="F") for _ in range(2))
+        projected = np.empty((most, most))
+        old, size = 0, _append(basis, 0, start, self.rng)
+        for n_products in range(1, max_products + 1):
+            products[:, old:size] = checked_product(self.operator, basis[:, old:size])
+            projected[:size, old:size] = basis[:, :size].T @ products[:, old:size]
+            projected[old:size, :old] = projected[:old, old:size].T
+            ritz_values, rotation = np.linalg.eigh(projected[:size, :size])
+            order = self.rank(ritz_values)[: k + block]
+            leading, rotation = ritz_values[order], rotation[:, order]
+            vectors, images = basis[:, :size] @ rotation, products[:, :size] @ rotation
+            defects = images - vectors * leading
+            residuals = column_norms(defects)
+            tolerance = max(self.tol * np.abs(leading[min(k, len(leading)) - 1]), self._noise(ritz_values))
+            open_pairs = residuals > tolerance
+            # Before there are k Ritz pairs the space has to grow even where they are exact.
+            open_pairs |= len(leading) < k
+            converged = not open_pairs[:k].any()
+            if converged or n_products == max_products:
+                break
+            if size + block > most:
+                size = len(leading)
+                basis[:, :size], products[:, :size] = vectors, images
+                projected[:size, :size] = np.diag(leading)
+            old, size = size, _append(basis, size, defects[:, np.flatnonzero(open_pairs[:k])[:block]], self.rng)
+        return Eigenpairs(leading[:k], vectors[:, :k], residuals[:k], n_products, bool(converged))
+
+    def may_hide_copies(self, pairs: Eigenpairs, width: int) -> bool:
+        """Whether `width` values agree within their errors, and rank before the last: a repeated eigenvalue may."""
+        values, errors = pairs.eigenvalues, pairs.residuals
+        distances = np.abs(values[:, None] - values)
+        reach = errors[:, None] + errors + self._noise(values)
+        # The error of a Ritz value is its residual squared over the distance to the rest of the spectrum.
+        gaps = np.where(distances > reach, distances, np.inf).min(axis=1)
+        squares = 4 * (errors[:, None] ** 2 + errors**2)
+        agree = distances <= np.minimum(reach, squares / gaps[:, None] + self._noise(values))
+        weakened = values - np.sign(values) * CLEARLY_AHEAD * self.tol * np.abs(values[-1])
+        ahead = np.array([self.rank(np.array([values[-1], value]))[0] == 1 for value in weakened])
+        return bool(np.any(ahead & (agree.sum(axis=1) >= width)))
+
+    def _noise(self, values: np.ndarray) -> float:
+        return ROUNDING_ERRORS * self.rounding * np.abs(values).max()
+
+
+def _append(basis: np.ndarray, size: int, block: np.ndarray, rng: np.random.Generator) -> int:
+    """Extend the `size` orthonormal columns of a basis by those of a block, or random ones where these add nothing."""
+    before, grown = basis[:, :size], size + block.shape[1]
+    block = block / power_of_two(block, axis=0)
+    while True:
+        columns, triangle = np.linalg.qr(block - before @ (before.T @ block))
+        inside = np.abs(np.diag(triangle)) <= SMALLEST_PART * np.linalg.norm(block, axis=0)
+        if not inside.any():
             break
-        if size + block > most:
-            size = len(leading)
-            basis[:, :size], products[:, :size] = vectors, images
-            projected[:size, :size] = np.diag(leading)
-        grown = _orthonormalize(defects[:, np.flatnonzero(open_pairs[:k])[:block]], basis[:, :size])
-        old, size = size, size + grown.shape[1]
-        basis[:, old:size] = grown
-    return Eigenpairs(leading[:k], vectors[:, :k], residuals[:k], n_products, bool(converged))
-
-
-def _orthonormalize(block: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Orthonormal basis of the part of a block outside the span of an orthonormal basis."""
-    # Twice is enough: the second round removes what rounding left after the first.
-    for _ in range(2):
-        block = block - basis @ (basis.T @ block)
-        block = np.linalg.qr(block)[0]
-    return block
+        block[:, inside] = rng.standard_normal((len(block), inside.sum()))
+    if size:
+        # Twice is enough: the second round removes what rounding left after the first.
+        columns = np.linalg.qr(columns - before @ (before.T @ columns))[0]
+    basis[:, size:grown] = columns
+    return grown
 
 
 def _dense(operator: LinearOperator, k: int, rank: Callable[[np.ndarray], np.ndarray]) -> Eigenpairs:
-    matrix = operator @ np.eye(operator.shape[0])
+    matrix = checked_product(operator, np.eye(operator.shape[0]))
     eigenvalues, eigenvectors = np.linalg.eigh((matrix + matrix.T) / 2)
     order = rank(eigenvalues)[:k]
     values, vectors = eigenvalues[order], eigenvectors[:, order]
-    residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
+    residuals = column_norms(matrix @ vectors - vectors * values)
     return Eigenpairs(values, vectors, residuals, 1, True)

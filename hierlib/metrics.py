@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg import svdvals
 
 from hierlib._checks import check_array
+from hierlib._scaling import column_norms, power_of_two, varies
 
 __all__ = ["alignment", "feature_overlap", "normalized_mse", "principal_angles", "subspace_overlap"]
 
@@ -90,8 +91,8 @@ def feature_overlap(learned: np.ndarray, true: np.ndarray) -> float:
     >>> round(feature_overlap(-2 * h, h), 3)
     1.0
     """
-    learned = check_array("learned", learned, shape=(None, None))
-    true = check_array("true", true, shape=(None, None))
+    true = check_array("true", true, shape=(None, None)).astype(float)
+    learned = check_array("learned", learned, shape=(len(true), None)).astype(float)
     return subspace_overlap((learned - learned.mean(axis=0)).T, (true - true.mean(axis=0)).T)
 
 
@@ -129,11 +130,11 @@ def alignment(learned: np.ndarray, true: np.ndarray) -> np.ndarray:
     array([0.5, 0.5, 0. ])
     """
     learned, true = _pair(learned, true)
-    norms = np.linalg.norm(true, axis=1)
+    norms = column_norms(true.T)
     if not norms.all():
         msg = f"true must have nonzero rows, got zero in row {int(np.argmin(norms))}."
         raise ValueError(msg)
-    return np.sum((true @ _basis("learned", learned)) ** 2, axis=1) / norms**2
+    return np.sum((true / norms[:, None] @ _basis("learned", learned)) ** 2, axis=1)
 
 
 def principal_angles(learned: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -200,24 +201,28 @@ def normalized_mse(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     >>> round(normalized_mse([0.0, 2.0, 4.0], [0.0, 2.0, 3.0]), 3)
     0.125
     """
-    y_true = check_array("y_true", y_true, shape=(None,))
-    y_pred = check_array("y_pred", y_pred, shape=(len(y_true),))
-    if not np.ptp(y_true):
-        msg = f"y_true must not be constant, got {float(y_true[0])} everywhere."
+    y_true = check_array("y_true", y_true, shape=(None,)).astype(float)
+    y_pred = check_array("y_pred", y_pred, shape=(len(y_true),)).astype(float)
+    if not (y_true.size and varies(y_true)):
+        value = f"{y_true[0]} everywhere" if y_true.size else "no labels"
+        msg = f"y_true must not be constant, got {value}."
         raise ValueError(msg)
-    return float(np.mean((y_true - y_pred) ** 2) / np.var(y_true))
+    # Over the size of the labels: squares of small or large ones do not fit into floating-point numbers.
+    unit = power_of_two(y_true)
+    return float(np.mean((y_true / unit - y_pred / unit) ** 2) / np.var(y_true / unit))
 
 
 def _pair(learned: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    true = check_array("true", true, shape=(None, None))
-    return check_array("learned", learned, shape=(None, true.shape[1])), true
+    true = check_array("true", true, shape=(None, None)).astype(float)
+    return check_array("learned", learned, shape=(None, true.shape[1])).astype(float), true
 
 
 def _basis(name: str, rows: np.ndarray) -> np.ndarray:
     """Orthonormal basis of a row space, shape (dim, n_rows)."""
-    basis, triangle = np.linalg.qr(rows.T)
-    scale = np.abs(np.diag(triangle))
-    if len(rows) > rows.shape[1] or scale.min() <= 1e-10 * scale.max():
+    norms = column_norms(rows.T)
+    # Of unit rows, as the space does not depend on their scale.
+    basis, triangle = np.linalg.qr((rows / np.where(norms > 0, norms, 1.0)[:, None]).T)
+    if len(rows) > rows.shape[1] or np.abs(np.diag(triangle)).min(initial=1.0) <= 1e-10:
         msg = f"{name} must have linearly independent rows, got a numerically dependent set of shape {rows.shape}."
         raise ValueError(msg)
     return basis

@@ -16,6 +16,7 @@ from scipy.special import gammaincinv
 from hierlib._bulk import Bulk
 from hierlib._checks import check_array, check_integer, check_real
 from hierlib._remainder import RemainderLaw, remainder_coefficient
+from hierlib._scaling import power_of_two
 from hierlib._weight_law import WeightLaw, empirical_law
 
 __all__ = ["SampleBulk", "edge_distance", "effective_weights", "leave_one_out", "observed_alignment", "shrink"]
@@ -59,12 +60,13 @@ def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: n
     >>> effective_weights(np.array([1.0, -1.0]), 4, 2, np.array([4.0, 8.0])).round(3)
     array([ 0.667, -2.667])
     """
-    weights = check_array("weights", weights, shape=(None,))
+    weights = check_array("weights", weights, shape=(None,)).astype(float)
     d, degree = check_integer("d", d, low=1), check_integer("degree", degree, low=1)
     mean_power = np.prod(1 + 2 * np.arange(degree) / d)
     if squared_norms is None:
         return weights / mean_power
-    return weights * (check_array("squared_norms", squared_norms, shape=weights.shape) / d) ** degree / mean_power
+    norms = check_array("squared_norms", squared_norms, shape=weights.shape).astype(float)
+    return weights * (norms / d) ** degree / mean_power
 
 
 class SampleBulk:
@@ -116,7 +118,9 @@ class SampleBulk:
         self.dim, self.n_samples = comb(d + degree - 1, degree), len(weights)
         # Negative only for d below 4, where the expansion means nothing.
         self.remainder = max(0.0, remainder_coefficient(d, degree)) if d > 1 else 0.0
-        self._weights = weights
+        # At unit size: levels are homogeneous in the weights, and the moments of small or large ones are not finite.
+        self._unit = power_of_two(weights)
+        self._weights = weights.astype(float) / self._unit
         self._bulk = self._build(1.0)
 
     def _build(self, share: float) -> Bulk:
@@ -134,7 +138,7 @@ class SampleBulk:
     def edges(self) -> np.ndarray:
         """Ends of the bulk with no remainder at all, shape (2,): the best guess where eigenvalues are ranked."""
         bulk = self._build(0.0)
-        return bulk.levels(np.array([bulk.edges[-1], bulk.edges[1]]))[0]
+        return self._unit * bulk.levels(np.array([bulk.edges[-1], bulk.edges[1]]))[0]
 
     def interval(self, level: float = 0.99) -> np.ndarray:
         r"""Return the ends of the interval that holds all noise eigenvalues with probability `level`.
@@ -163,7 +167,7 @@ class SampleBulk:
             # The edge fluctuates by (psi''/2)^(1/3) n^(-2/3).
             scale = np.cbrt(abs(slopes[1] - slopes[0]) / (0.002 * abs(edge))) * self.n_samples ** (-2 / 3)
             ends.append(bulk.levels(np.array([s]))[0][0] + side * quantile * scale)
-        return np.array(ends)
+        return self._unit * np.array(ends)
 
     def resolvent(self, eigenvalues: np.ndarray) -> np.ndarray:
         r"""Solve :math:`\psi(s)=z` outside the bulk; eigenvalues inside it get the s of the nearer edge.
@@ -178,7 +182,7 @@ class SampleBulk:
         ndarray, shape (k,)
             The s, positive above the bulk and negative below it.
         """
-        z = check_array("eigenvalues", eigenvalues, shape=(None,))
+        z = check_array("eigenvalues", eigenvalues, shape=(None,)).astype(float) / self._unit
         edges = np.array([self._bulk.edges[-1], self._bulk.edges[1]])
         edge = edges[(z > self._bulk.levels(edges)[0].mean()).astype(int)]
         low, high = np.full(len(z), _SMALLEST), np.ones(len(z))
@@ -187,7 +191,7 @@ class SampleBulk:
             middle = np.sqrt(low * high)
             beyond = np.sign(edge) * (self._bulk.levels(middle * edge)[0] - z) > 0
             low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-        return high * edge
+        return high * edge / self._unit
 
 
 def edge_distance(eigenvalues: np.ndarray, interval: np.ndarray) -> np.ndarray:
@@ -248,7 +252,7 @@ def leave_one_out(h: np.ndarray, weights: np.ndarray, s: np.ndarray) -> np.ndarr
     array([[1.6],
            [3. ]])
     """
-    return h * (1 - weights[:, None] * s)
+    return np.asarray(h) * (1 - np.asarray(weights, dtype=float)[:, None] * s)
 
 
 def observed_alignment(
@@ -283,9 +287,12 @@ def observed_alignment(
     ValueError
         If an argument is out of range or the shapes differ.
     """
-    h = check_array("h", h, shape=(None, None))
-    weights = check_array("weights", weights, shape=h.shape[:1])
-    s = check_array("s", s, shape=h.shape[1:])
+    h = check_array("h", h, shape=(None, None)).astype(float)
+    weights = check_array("weights", weights, shape=h.shape[:1]).astype(float)
+    s = check_array("s", s, shape=h.shape[1:]).astype(float)
+    # Weights and s have inverse units.
+    unit = power_of_two(weights)
+    weights, s = weights / unit, s * unit
     dim = check_integer("dim", dim, low=1)
     remainder = check_real("remainder", remainder, low=0)
     return alignment_of_moment(np.mean((weights[:, None] * h) ** 2, axis=0), s, len(h) / dim, remainder / dim)
@@ -320,4 +327,6 @@ def shrink(s: np.ndarray, alignments: np.ndarray, delta: float) -> np.ndarray:
     -----
     Exact for many samples per dimension, where :math:`E[(h_i^2-1)v/(1-vs)]` tends to :math:`\theta_i`.
     """
-    return np.asarray(alignments) / (check_real("delta", delta, low=0, open_low=True) * np.asarray(s))
+    alignments = check_array("alignments", alignments, shape=(None,)).astype(float)
+    s = check_array("s", s, shape=alignments.shape).astype(float)
+    return alignments / (check_real("delta", delta, low=0, open_low=True) * s)

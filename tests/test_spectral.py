@@ -514,7 +514,7 @@ def test_pipelines_clones_cross_validation_and_pickles_work(small):
         ({"n_features": "all"}, "n_features must be one of 'auto', got 'all'."),
         ({"ranking": "size"}, "ranking must be one of 'modulus', 'edge', got 'size'."),
         ({"second_layer": "ridge"}, "second_layer must be one of 'moments', 'least_squares', got 'ridge'."),
-        ({"label_transform": np.zeros_like, "ranking": "edge"}, "weights must have both signs."),
+        ({"label_transform": np.zeros_like, "ranking": "edge"}, "label_transform must tell labels apart, got 0.0 for"),
         ({"n_features": 2.0}, "n_features must be an integer >= 1 and <= 21, got 2.0."),
         ({"degree": 0}, "degree must be an integer >= 1, got 0."),
         ({"holdout": -0.1}, "holdout must be a finite number >= 0 and <= 0.9, got -0.1."),
