@@ -6,23 +6,28 @@ Everything here is a function of the law of the effective weight (`hierlib._weig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from hashlib import blake2b
 from math import comb
 from typing import Any
 
 import numpy as np
 
-from hierlib._checks import check_array, check_choice, check_integer
+from hierlib._checks import check_array, check_callable, check_choice, check_integer
 from hierlib._remainder import RemainderLaw, remainder_law
-from hierlib._weight_law import Function, LabelGrid, WeightLaw, label_grid, weight_law
+from hierlib._weight_law import WEIGHT_GRID, Function, LabelGrid, WeightLaw, label_grid, transformed_labels, weight_law
 
 _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
 _SCAN = 100  # points on which an edge is bracketed
 _COLUMNS = 16  # values of s evaluated together
 _CAUCHY = np.tan(np.pi * (np.arange(0.5, 32) / 32 - 0.5))  # equally probable values
 _OUTSIDE = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)  # values of s outside an edge, over that of the edge
+_CELL = 0.0025  # of the tail of v, over v: about a step of its grid
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
+MAX_SAMPLES = 10**18  # with which, and with no more than as many dimensions, all terms of an equation are floats
+_MAX_DEGREE = 30  # of the Gauss rules
+_WEIGHT_RANGE = (1e-100, 1e100)  # squares are floats
 
 
 def resolvent_kernels(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,27 +133,39 @@ class Bulk:
         return kernel @ (self.law.reweighted[feature] * np.abs(self.law.values))
 
     def tail_count(self, s: np.ndarray, side: int) -> np.ndarray:
-        """Count the samples beyond the pole, n P(v s > 1): each makes a noise eigenvalue farther out than psi(s)."""
-        order = np.argsort(side * self.law.values)
-        tail = np.append(np.cumsum(self.law.masses[order][::-1])[::-1], 0.0)
-        return self.n * tail[np.searchsorted(side * self.law.values[order], 1 / np.abs(s), side="right")]
+        """Count the samples beyond the pole, n P(v s > 1): each makes a noise eigenvalue farther out than psi(s).
+
+        The mean over the width of a cell above 1/|s|: continuous, though the law has atoms and 1/|s| may be one.
+        """
+        order = np.argsort(-side * self.law.values)
+        values, masses = side * self.law.values[order], self.law.masses[order]
+        tails = np.cumsum([np.append(0.0, masses), np.append(0.0, masses * values)], axis=1)
+        low = 1 / np.abs(s)
+        high = low * (1 + _CELL)
+        mass, first = tails[:, np.searchsorted(-values, [-low, -high])]
+        # The mean of P(v > x) from low to high, by its integrals E[(v - x)_+] from either end on.
+        return self.n * ((first[0] - low * mass[0]) - (first[1] - high * mass[1])) / (high - low)
 
     def _edge(self, side: int) -> float:
         """Smallest |s| at which psi' vanishes, or at which the samples beyond the pole have become many."""
         order = np.argsort(-side * self.law.values)
         most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)
-        limit = side * self.law.values[order][np.argmax(self.n * np.cumsum(self.law.masses[order]) > most)]
+        # Masses of samples add up to round numbers, which rounding must not decide.
+        many = self.n * np.cumsum(self.law.masses[order]) > most * (1 + 1e-9)
+        limit = side * self.law.values[order][np.argmax(many)]
         spikes = self.remainder.variance * np.sum(self.law.strengths**2)
         noise = np.sqrt(self.delta * (self.law.variance + self.delta * spikes))
         grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)
-        outside = self.levels(side * grid)[1] < 0
-        if outside.all():
+        slopes = self.levels(side * grid)[1]
+        if (slopes < 0).all():
             return side / limit
         for _ in range(3):
-            first = int(np.argmin(outside))
+            first = int(np.argmin(slopes < 0))
             grid = np.linspace(grid[first - 1], grid[first], 20)
-            outside = self.levels(side * grid)[1] < 0
-        return side * float(grid[int(np.argmin(outside)) - 1])
+            slopes = self.levels(side * grid)[1]
+        first = int(np.argmin(slopes < 0))
+        part = slopes[first - 1] / (slopes[first - 1] - slopes[first])
+        return side * float(grid[first - 1] + part * (grid[first] - grid[first - 1]))
 
     @property
     def level(self) -> float:
@@ -217,19 +234,25 @@ class Bulk:
 
     def density(self, z: np.ndarray) -> np.ndarray:
         """Density of the noise eigenvalues at `z`, per unit and per dimension."""
-        v, law = self.law.values, self.law
-        width = np.ptp(z)
+        law, width = self.law, np.ptp(z)
+        # Each atom over the step of its grid: with few samples a dimension the density follows that of v.
+        ends = np.arcsinh(law.values[[0, -1]] / np.sqrt(law.variance))
+        step = (np.ptp(ends) / (WEIGHT_GRID - 1) * np.hypot(law.values, np.sqrt(law.variance)))[:, None]
+        first = law.values[:, None] - step / 2
         s = 1 / (self.delta * (z + 10j * width))
         for height in width * np.geomspace(10, 1e-6, 30):
             for _ in range(3):  # Newton steps for psi(s) = z + i height, from the solution above it
-                x = 1 - v[:, None] * s
-                value, slope = v[:, None] / x, (v[:, None] / x) ** 2
+                low, high = 1 - first * s, 1 - (first + step) * s
+                mean = np.log(low / high) / (step * s)  # of 1/(1 - vs)
+                value, slope = (mean - 1) / s, (1 / (low * high) - 2 * mean + 1) / s**2
                 phi, phi_slope = law.excess @ value, law.excess @ slope
                 shift, shift_slope = self.shift(s, phi, phi_slope)
                 psi = 1 / (self.delta * s) + law.masses @ value + shift
                 psi_slope = law.masses @ slope + shift_slope - 1 / (self.delta * s**2)
                 s = s - (psi - z - 1j * height) / psi_slope
-        return -self.delta * s.imag / np.pi
+        # The kernel of fewer samples than dimensions, smoothed to this height like the rest, is no part of the density.
+        kernel = max(0.0, 1 - self.delta) * (-1 / (z + 1j * height)).imag
+        return np.maximum(-self.delta * s.imag - kernel, 0.0) / np.pi
 
     def outliers(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the features' eigenvalues on one side of the bulk.
@@ -304,40 +327,59 @@ class Model:
         return Bulk(self.law, n / self.noise_dim, n, self.remainder)
 
 
+@dataclass(frozen=True)
+class _Table:
+    """What a law is computed from. Equal tables hold equal numbers, whatever functions these came from."""
+
+    key: tuple[bytes, int, int, bool]
+    cells: LabelGrid = field(compare=False)
+    transformed: np.ndarray | None = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _remembered_law(table: _Table, normalize: bool) -> WeightLaw:
+    return weight_law(table.cells, table.transformed, normalize=normalize)
+
+
 def build_model(
     target: Any, transform: str | Function | None, *, radial: bool, remainder: bool, normalize: bool
 ) -> Model:
-    weights = check_array("weights", target.weights, shape=(None,))
-    if not weights.size or not weights.all():
-        msg = f"weights must hold at least one number and no zero, got {weights}."
-        raise ValueError(msg)
-    d, degree = check_integer("d", target.d, low=2), check_integer("q", target.q, low=1)
+    """Tabulate a target and a transform. The law of these values is remembered; the functions may change."""
+    weights, d, degree, link = _check_target(target)
     noise_dim = comb(d + degree - 1, degree) - len(weights)
     if noise_dim < 1:
         msg = f"weights must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
         raise ValueError(msg)
+    if noise_dim > MAX_SAMPLES:
+        msg = f"d and q must give D <= {MAX_SAMPLES}, got d = {d}, q = {degree}."
+        raise ValueError(msg)
     if isinstance(transform, str):
         check_choice("label_transform", transform, ("tanh",))
         transform = np.tanh
-    return _cached_model(
-        tuple(weights), d, degree, noise_dim, target.link_function, transform, radial, remainder, normalize
-    )
-
-
-@lru_cache(maxsize=8)
-def _cached_model(
-    weights: tuple,
-    d: int,
-    degree: int,
-    noise_dim: int,
-    link: Function,
-    transform: Function | None,
-    radial: bool,
-    remainder: bool,
-    normalize: bool,
-) -> Model:
-    values = np.array(weights)
-    cells = label_grid(values, d, degree, link, radial=radial)
-    law = weight_law(cells, transform, normalize=normalize)
+    cells = label_grid(weights, d, degree, link, radial=radial)
+    transformed = transformed_labels(cells, transform)
+    # The other arrays of the table follow from the weights and the integers.
+    digest = blake2b(weights.tobytes())
+    for values in (cells.labels,) if transformed is None else (cells.labels, transformed):
+        digest.update(np.ascontiguousarray(values))
+    table = _Table((digest.digest(), d, degree, transformed is None), cells, transformed)
     rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
-    return Model(values, cells, law, noise_dim, rest, link, degree, d)
+    law = _remembered_law(table, bool(normalize))
+    return Model(weights, cells, law, noise_dim, rest, link, degree, d)
+
+
+def _check_target(target: Any) -> tuple[np.ndarray, int, int, Function]:
+    """Return weights, d, q and link of anything that has them."""
+    missing = [name for name in ("weights", "d", "q", "link_function") if not hasattr(target, name)]
+    if missing:
+        msg = f"target must have the attributes weights, d, q and link_function, got a {type(target).__name__}."
+        raise ValueError(msg)
+    weights = check_array("weights", target.weights, shape=(None,)).astype(float)
+    size = np.abs(weights)
+    if not weights.size or size.min() < _WEIGHT_RANGE[0] or size.max() > _WEIGHT_RANGE[1]:
+        low, high = _WEIGHT_RANGE
+        msg = f"weights must hold at least one number and no zero, {low:g} to {high:g} in size, got {weights}."
+        raise ValueError(msg)
+    d = check_integer("d", target.d, low=2, high=MAX_SAMPLES)
+    degree = check_integer("q", target.q, low=1, high=_MAX_DEGREE)
+    return weights, d, degree, check_callable("link_function", target.link_function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable
 from math import isfinite
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 
 __all__ = [
     "check_array",
+    "check_callable",
     "check_choice",
     "check_generator",
     "check_integer",
@@ -23,11 +25,11 @@ def check_integer(name: str, value: object, *, low: int | None = None, high: int
     """Return `value` as an int, or raise a ValueError that names it and the allowed interval."""
     allowed = _interval("an integer", low, high)
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        msg = f"{name} must be {allowed}, got {value!r}."
+        msg = f"{name} must be {allowed}, got {_shown(value)}."
         raise ValueError(msg)
     number = int(value)
     if (low is not None and number < low) or (high is not None and number > high):
-        msg = f"{name} must be {allowed}, got {value!r}."
+        msg = f"{name} must be {allowed}, got {_shown(value)}."
         raise ValueError(msg)
     return number
 
@@ -43,14 +45,14 @@ def check_real(
 ) -> float:
     """Return `value` as a finite float, or raise a ValueError that names it and the allowed interval."""
     allowed = _interval("a finite number", low, high, open_low=open_low, open_high=open_high)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real) or not isfinite(value):
-        msg = f"{name} must be {allowed}, got {value!r}."
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real) or not _is_finite(value):
+        msg = f"{name} must be {allowed}, got {_shown(value)}."
         raise ValueError(msg)
     number = float(value)
     too_low = low is not None and (number < low or (open_low and number == low))
     too_high = high is not None and (number > high or (open_high and number == high))
     if too_low or too_high:
-        msg = f"{name} must be {allowed}, got {value!r}."
+        msg = f"{name} must be {allowed}, got {_shown(value)}."
         raise ValueError(msg)
     return number
 
@@ -58,7 +60,15 @@ def check_real(
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """Return `value` if it is one of `choices`, or raise a ValueError that lists them."""
     if not isinstance(value, str) or value not in choices:
-        msg = f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}."
+        msg = f"{name} must be one of {', '.join(map(repr, choices))}, got {_shown(value)}."
+        raise ValueError(msg)
+    return value
+
+
+def check_callable(name: str, value: object) -> Callable:
+    """Return `value` if it can be called, or raise a ValueError that names it."""
+    if not callable(value):
+        msg = f"{name} must be callable, got {_shown(value)}."
         raise ValueError(msg)
     return value
 
@@ -114,6 +124,20 @@ def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...], f
         msg = f"{name} must be finite, got NaN or infinite entries."
         raise ValueError(msg)
     return array
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python refuses to write integers of more than 4300 digits
+        return "an integer of thousands of digits"
+
+
+def _is_finite(value: numbers.Real) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        return False
 
 
 def _interval(

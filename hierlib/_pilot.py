@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hierlib._piecewise import PiecewiseLinear
 from hierlib._scaling import normalized, varies
 from hierlib.hermite import HermiteFeatures
 from hierlib.shrinkage import alignment_of_moment, effective_weights, leave_one_out
@@ -141,6 +142,4 @@ def transform_of_sums(
     slopes = np.maximum(total[1] / n / aligned, 0.0)
     noise = np.maximum(by_bin[0] / counts + noise, 1e-3)
     values = combine(s, aligned, 1 / (1 + n / dim * s**2 * slopes), signal, noise, width)
-    if not varies(values):
-        return None
-    return lambda y: np.interp(y, points, values)
+    return PiecewiseLinear(points, values) if varies(values) else None

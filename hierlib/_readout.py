@@ -13,7 +13,7 @@ from scipy.special import gammaincinv, ndtr, ndtri
 from scipy.stats import qmc
 
 from hierlib._bulk import Model, resolvent_kernels
-from hierlib._weight_law import WeightLaw
+from hierlib._weight_law import WeightLaw, apply
 
 _POINTS = 2**14  # for the errors
 _COORDINATES = 2**20  # or this many coordinates, if that is fewer points
@@ -45,17 +45,23 @@ def readout_error(
     if not weights.any() and not lost.any():
         return 1.0
     d1, kept = len(model.weights), len(feature)
+    # In an order of their own, so that the error does not depend on the order that the target lists its weights in.
+    order = np.lexsort((-model.weights, -np.abs(model.weights)))
+    true_weights, feature = model.weights[order], np.argsort(order)[feature]
+    own = np.argsort(feature, kind="stable")
+    feature, aligned, weights = feature[own], aligned[own], weights[own]
     radius, h, xi = np.split(_normal_points(1 + d1 + kept + len(lost)), [1, 1 + d1], axis=1)
     scale = np.ones(len(h))
     if model.cells.scale.size > 1:
         scale = (gammaincinv(model.d / 2, ndtr(radius[:, 0])) * 2 / model.d) ** model.degree / model.cells.mean_power
     learned = np.hstack([np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept], xi[:, kept:]])
-    moments = np.array([np.sum(model.weights**2), aligned @ (weights * model.weights[feature])])
+    moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
     weights = np.append(weights, lost)
     true_sum, feature_sum = _match(
-        h**2 @ model.weights, learned**2 @ weights, 2 * np.append(moments, weights @ weights)
+        h**2 @ true_weights, learned**2 @ weights, 2 * np.append(moments, weights @ weights)
     )
-    y = model.link((scale * (true_sum + model.weights.sum()) - model.weights.sum()) / np.sqrt(2))
+    argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
+    y = np.ldexp(apply("link_function", model.link, argument), -model.cells.exponent)
     feature_sum = scale * (feature_sum + weights.sum())
 
     order = np.argsort(feature_sum)

@@ -7,7 +7,7 @@ spectrum, as d grows, does not depend on the draw of :math:`A_i`. The chapter *S
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import comb
 
 import numpy as np
@@ -80,6 +80,7 @@ class RemainderLaw:
         return numbers @ np.sum(sizes * g * phi > 1, axis=1)
 
 
+@lru_cache(maxsize=8)
 def remainder_law(d: int, degree: int, dim: int) -> RemainderLaw:
     r"""Return the law of :math:`\tfrac12K_i` in `dim` dimensions.
 

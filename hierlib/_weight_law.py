@@ -11,20 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse import csc_array
 from scipy.special import erfc
 
+from hierlib._checks import check_callable
+
 Function = Callable[[np.ndarray], np.ndarray]
 
 _SUM_GRID = 2**14  # cells for S
-_WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less than 1e-3
+WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less than 1e-3
 _RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
 _NEGLIGIBLE = 1e-18  # probability of a cell that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
+_CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
 
 def chi_square_sum_law(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,6 +114,8 @@ class WeightLaw:
         :math:`E[\tilde h_i^2;v]`; each row sums to 1.
     label_masses, label_reweighted : ndarray, shapes (m,) and (d1, m)
         :math:`E[u;v]` and :math:`E[u\tilde h_i^2;v]` for the weight :math:`u=R(y-\mathbb{E}y)` of the second layer.
+    exponent : int
+        `values` are those of v over this power of two; see `exponent_of`.
     """
 
     values: np.ndarray
@@ -118,6 +123,7 @@ class WeightLaw:
     reweighted: np.ndarray
     label_masses: np.ndarray
     label_reweighted: np.ndarray
+    exponent: int = 0
 
     @cached_property
     def excess(self) -> np.ndarray:
@@ -153,7 +159,9 @@ class LabelGrid:
     mean_power : float
         :math:`E\,r^{2q}`, or 1 without radial fluctuations.
     labels : ndarray, shape (k, m)
-        :math:`y=g((RS-\sum_j\lambda_j)/\sqrt2)`.
+        :math:`y=g((RS-\sum_j\lambda_j)/\sqrt2)`, over a power of two.
+    exponent : int
+        That power; see `exponent_of`.
     """
 
     law: np.ndarray
@@ -162,6 +170,7 @@ class LabelGrid:
     probability: np.ndarray
     mean_power: float
     labels: np.ndarray
+    exponent: int = 0
 
     @property
     def masses(self) -> np.ndarray:
@@ -177,34 +186,67 @@ class LabelGrid:
 
 def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radial: bool) -> LabelGrid:
     """Tabulate the label; parameters are those of `hierlib.asymptotics.predict`."""
-    support, law, reweighted = chi_square_sum_law(weights)
+    support, law, reweighted = _remembered_sum_law(weights.tobytes())
     scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
     if radial and degree > 1:
         scale, probability, mean_power = radial_scale(d, degree)
     labels = apply("link_function", link, (scale[:, None] * support - weights.sum()) / np.sqrt(2))
-    return LabelGrid(law, reweighted, scale, probability, mean_power, labels)
+    exponent = exponent_of("link_function", labels, probability[:, None] * law)
+    return LabelGrid(law, reweighted, scale, probability, mean_power, np.ldexp(labels, -exponent), exponent)
+
+
+@lru_cache(maxsize=8)
+def _remembered_sum_law(weights: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return chi_square_sum_law(np.frombuffer(weights))
 
 
 def apply(name: str, function: Function, argument: np.ndarray) -> np.ndarray:
-    """Apply a user's function and refuse anything but finite values of the same shape."""
-    values = np.asarray(function(argument), dtype=float)
-    if values.shape != argument.shape or not np.isfinite(values).all():
-        msg = f"{name} must map an array to finite values of the same shape, {argument.shape}."
+    """Apply a user's function and refuse anything but finite real values of the same shape."""
+    check_callable(name, function)
+    with np.errstate(all="ignore"):  # what is not finite is refused by name, in the place of numpy's warning
+        values = np.asarray(function(argument))
+    if values.shape != argument.shape:
+        msg = f"{name} must map an array to finite values of the same shape, got {values.shape} from {argument.shape}."
         raise ValueError(msg)
-    return values
+    if values.dtype.kind not in "fiub":
+        msg = f"{name} must map an array to finite values that are real numbers, got dtype {values.dtype}."
+        raise ValueError(msg)
+    if not np.isfinite(values).all():
+        msg = f"{name} must map an array to finite values, got NaN or infinite ones."
+        raise ValueError(msg)
+    return values.astype(float)
 
 
-def weight_law(cells: LabelGrid, transform: Function | None, *, normalize: bool) -> WeightLaw:
+def exponent_of(name: str, values: np.ndarray, masses: np.ndarray) -> int:
+    """Return the power of two by which values are divided, so that the squares of their deviations are floats.
+
+    A multiple of 64: it is 0, and nothing changes, for all but extreme scales. Values that are constant up to rounding
+    are refused. First moments alone: squares could already be too large, or too small.
+    """
+    size, mean = np.sum(masses * np.abs(values)), np.sum(masses * values) / np.sum(masses)
+    deviation = np.sum(masses * np.abs(values - mean))
+    if not deviation > _CONSTANT * size:
+        msg = f"{name} must not be constant, got {mean:g} everywhere up to rounding."
+        raise ValueError(msg)
+    return 64 * round(float(np.log2(deviation)) / 64)
+
+
+def transformed_labels(cells: LabelGrid, transform: Function | None) -> np.ndarray | None:
+    """Tabulate a transform of the standardised labels, shape (k, m); None without one."""
+    return None if transform is None else apply("label_transform", transform, cells.standardized)
+
+
+def weight_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: bool) -> WeightLaw:
     r"""Return the law of :math:`v=R\,(T-E\,T)`; if `normalize`, 1/E[r^(2q)] stands in the place of R.
 
-    T is the label y without a `transform`, else the transform of the standardised label.
+    T is what `transformed_labels` returns, or the label y where that is None.
     """
-    masses, labels, scale = cells.masses, cells.labels, cells.scale[:, None]
-    transformed = labels if transform is None else apply("label_transform", transform, cells.standardized)
-    centred = transformed - np.sum(masses * transformed)
-    if not np.sum(masses * centred**2) > 0:
-        msg = "label_transform must not be constant on the labels."
-        raise ValueError(msg)
+    masses, labels, scale, exponent = cells.masses, cells.labels, cells.scale[:, None], cells.exponent
+    values = labels
+    if transformed is not None:
+        exponent = exponent_of("label_transform", transformed, masses)
+        values = np.ldexp(transformed, -exponent)
+    centred = values - np.sum(masses * values)
     v = centred / cells.mean_power if normalize else centred * scale
     u = scale * (labels - np.sum(masses * labels))
 
@@ -222,9 +264,9 @@ def weight_law(cells: LabelGrid, transform: Function | None, *, normalize: bool)
 
     chance = np.repeat(cells.probability, cells.law.size)
     plain = collect(chance)
-    labelled = plain * grid if transform is None and not normalize else collect(chance * u.ravel())
+    labelled = plain * grid if transformed is None and not normalize else collect(chance * u.ravel())
     kept = plain[0] > 0
-    return WeightLaw(grid[kept], plain[0, kept], plain[1:, kept], labelled[0, kept], labelled[1:, kept])
+    return WeightLaw(grid[kept], plain[0, kept], plain[1:, kept], labelled[0, kept], labelled[1:, kept], exponent)
 
 
 def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
@@ -268,7 +310,7 @@ def _split(v: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     scale = np.sqrt(np.sum(masses * v**2))
     relevant = v[masses > _NEGLIGIBLE]  # far tails of a steep link would stretch the grid
     low, high = np.arcsinh(relevant.min() / scale), np.arcsinh(relevant.max() / scale)
-    grid = scale * np.sinh(np.linspace(low, high, _WEIGHT_GRID))
+    grid = scale * np.sinh(np.linspace(low, high, WEIGHT_GRID))
     clipped = np.clip(v, grid[0], grid[-1])
     left = np.clip(np.searchsorted(grid, clipped, side="right") - 1, 0, grid.size - 2)
     return grid, left, (clipped - grid[left]) / (grid[left + 1] - grid[left])

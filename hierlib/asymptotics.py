@@ -14,13 +14,13 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaincinv, pdtr
+from scipy.special import gammaincinv, ndtr, ndtri, pdtr
 
-from hierlib._bulk import Bulk, build_model
+from hierlib._bulk import MAX_SAMPLES, Bulk, build_model, resolvent_kernels
 from hierlib._checks import check_array, check_choice, check_integer, check_real
 from hierlib._readout import in_sample_weights, readout_error
 from hierlib._remainder import remainder_coefficient
-from hierlib._weight_law import Function, WeightLaw, empirical_law, sample_law
+from hierlib._weight_law import Function, WeightLaw, empirical_law, exponent_of, sample_law
 from hierlib.moment import label_weights
 from hierlib.shrinkage import effective_weights
 
@@ -33,6 +33,9 @@ __all__ = [
     "predict",
     "remainder_coefficient",
 ]
+
+
+_QUANTILES, _QUANTILE_MASSES = (np.polynomial.legendre.leggauss(32) + np.array([[1.0], [0.0]])) / 2
 
 
 def _identity(t: np.ndarray) -> np.ndarray:
@@ -139,7 +142,7 @@ def predict(
     target : HierarchicalTarget or TargetParameters
         Anything with attributes `weights`, `d`, `q` and `link_function`; its directions count as orthonormal.
     n : int
-        Number of samples, at least 1.
+        Number of samples, at least 1; at most 10**18.
     label_transform : {"tanh"} or callable, optional
         Function of the standardised labels (mean 0, variance 1) whose values, centred, weight the moment matrix; by
         default the centred labels themselves.
@@ -152,7 +155,7 @@ def predict(
     ranking : {"modulus", "edge"}, default "modulus"
         The estimator keeps the eigenvalues of largest modulus, or farthest outside the bulk.
     n_features : int, optional
-        Number of directions kept; d1 by default.
+        Number of directions kept, from 1 to D; d1 by default.
     sample : array_like, shape (n, d), optional
         Inputs of a sample: the prediction is then conditional on their hidden features, labels and norms, for which
         the target's own law stands otherwise. Needs a `HierarchicalTarget`. Where v has heavy tails, a few samples
@@ -196,15 +199,15 @@ def predict(
     >>> prediction.alignments.round(2)
     array([0.85, 0.83, 0.75])
     """
-    n = check_integer("n", n, low=1)
+    n = check_integer("n", n, low=1, high=MAX_SAMPLES)
     check_choice("ranking", ranking, ("modulus", "edge"))
     model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
+    d1 = len(model.weights)
+    kept = check_integer("n_features", d1 if n_features is None else n_features, low=1, high=model.noise_dim + d1)
     if sample is not None:
         law = _observed_law(target, n, label_transform, radial and model.degree > 1, normalize, sample)
         model = replace(model, law=law)
-    law, d1 = model.law, len(model.weights)
-    kept = check_integer("n_features", d1 if n_features is None else n_features, low=1)
-    bulk = model.bulk(n)
+    law, bulk = model.law, model.bulk(n)
 
     sides = [bulk.outliers(side) for side in (-1, 1)]
     roots = np.stack([s for s, _ in sides], axis=1)
@@ -216,47 +219,83 @@ def predict(
 
     # Ranked by distance from the edge of its side, or from 0.
     origin = edges if ranking == "edge" else np.zeros(2)
-    score = np.abs(eigenvalues - origin)
+    score = np.abs(eigenvalues - origin)[exists]
     counts = np.full(roots.shape, np.inf)
     counts[exists] = sum(
-        bulk.noise_count(side, origin[column] + side * score[exists]) for column, side in enumerate((-1, 1))
+        bulk.noise_count(side, origin[column] + side * score) for column, side in enumerate((-1, 1))
     )
-    room = kept - 1 - np.sum(score[exists] > score[..., None], axis=-1)
+    # An outlier shifts by cos^2 times the sum of h_i^2 v/(1 - vs) over the sample; the variance of h_i^2 is 2.
+    kernel, _ = resolvent_kernels(1 - roots[exists][:, None] * law.values)
+    width = alignments[exists] * np.sqrt(2 / n * ((law.values * kernel) ** 2 @ law.masses))
+    ahead = _ranks(score, width, min(kept, score.size))
+    room = kept - 1.0 - np.arange(ahead.shape[1])
     retention = np.zeros(roots.shape)
-    possible = np.isfinite(counts) & (room >= 0)
-    retention[possible] = pdtr(room[possible], counts[possible])
+    retention[exists] = np.sum(ahead * pdtr(room, counts[exists][:, None]), axis=1)
     # Eigenvectors of single samples close by mix with the feature's: parts of its weight lie farther in or out.
-    share = retention.copy()
-    for i, column in zip(*np.nonzero(retention), strict=True):
+    share = np.zeros(roots.shape)
+    for i, column, chances in zip(*np.nonzero(exists), ahead, strict=True):
         own = roots[i, column], eigenvalues[i, column], alignments[i, column]
         places, parts = bulk.spread(i, 2 * column - 1, *own)
         distance = np.abs(places - origin[column])
         nearby = sum(bulk.noise_count(side, origin[k] + side * distance) for k, side in enumerate((-1, 1)))
-        share[i, column] = parts @ pdtr(room[i, column], nearby)
+        share[i, column] = parts @ (pdtr(room, nearby[:, None]) @ chances)
 
     # The other directions kept are noise, from the outside in; close to its threshold a feature is partly in them.
     depth = _noise_depth(bulk, origin, kept - retention.sum())
     in_noise = sum(bulk.edge_alignment(side, origin[column] + side * depth) for column, side in enumerate((-1, 1)))
+    overlaps = np.minimum(np.sum(alignments * share, axis=1) + in_noise, 1.0)
 
-    feature, column = np.nonzero(retention > 0.5)
+    # The readout needs the features themselves: the first ones where several are as likely.
+    found = np.zeros(roots.shape, dtype=bool)
+    found[exists] = pdtr(kept - 1.0 - _positions(score), counts[exists]) > 0.5
+    feature, column = np.nonzero(found)
     aligned, s = alignments[feature, column], roots[feature, column]
     fresh = (law.label_reweighted - law.label_masses).sum(axis=1)[feature] * aligned
     same = in_sample_weights(law, feature, aligned, s)
-    wider = bulk.edges[1 if edges[1] > -edges[0] else -1]
+    wider = bulk.edges[1 if edges[1] > -edges[0] * (1 - 1e-9) else -1]  # upper if they are the same up to rounding
     lost = in_sample_weights(law, np.zeros(1, dtype=int), np.zeros(1), np.array([wider]))
     return Prediction(
         n=n,
-        strengths=law.strengths,
+        strengths=np.ldexp(law.strengths, law.exponent),
         thresholds=model.limits,
-        bulk_edges=edges,
-        eigenvalues=eigenvalues,
+        bulk_edges=np.ldexp(edges, law.exponent),
+        eigenvalues=np.ldexp(eigenvalues, law.exponent),
         outlier_alignments=alignments,
         noise_counts=counts,
         retention=retention,
-        alignments=np.minimum(np.sum(alignments * share, axis=1) + in_noise, 1.0),
+        # No subspace of k dimensions overlaps with an orthonormal set by more than k.
+        alignments=overlaps * kept / max(kept, overlaps.sum()),
         mse_holdout=readout_error(model, feature, aligned, fresh, np.zeros(0)),
         mse_same_sample=readout_error(model, feature, aligned, same, np.repeat(lost, max(0, kept - len(feature)))),
     )
+
+
+def _ranks(score: np.ndarray, width: np.ndarray, size: int) -> np.ndarray:
+    """Return the probabilities that 0, 1, ..., size - 1 outliers are ranked before each, shape (k, size).
+
+    Each has the normal law around its score with its width: outliers closer than that take turns, those of features
+    with equal weights fairly. A sum over independent others, at quantiles of the outlier's own law.
+    """
+    places = score[:, None] + width[:, None] * ndtri(_QUANTILES)
+    before = ndtr((score - places[..., None]) / width)  # shape (k, quantiles, k)
+    own = np.arange(score.size)
+    before[own, :, own] = 0.0
+    law = np.zeros((score.size, _QUANTILES.size, size))
+    law[..., :1] = 1.0
+    for other in own:
+        moved = law * before[:, :, other, None]
+        law -= moved
+        law[..., 1:] += moved[..., :-1]
+    return np.einsum("kqm,q->km", law, _QUANTILE_MASSES)
+
+
+def _positions(score: np.ndarray) -> np.ndarray:
+    """Rank scores from the largest, 0, on; those that are the same up to rounding in their own order."""
+    order = np.argsort(-score, kind="stable")
+    group = np.cumsum(-np.diff(score[order], prepend=score[order[:1]]) > 1e-9 * score.max(initial=0.0))
+    position = np.empty(score.size)
+    position[order[np.lexsort((order, group))]] = np.arange(score.size)
+    return position
 
 
 def _observed_law(
@@ -266,13 +305,19 @@ def _observed_law(
     if not hasattr(target, "latent"):
         msg = f"sample needs a target that computes its features, a HierarchicalTarget, got {type(target).__name__}."
         raise ValueError(msg)
-    X = check_array("sample", sample, shape=(n, target.d))
+    X = check_array("sample", sample, shape=(n, target.d)).astype(float)
     h, y = target.latent(X), target.label(X)
+    masses = np.full(n, 1 / n)
+    exponent = exponent_of("labels of sample", y, masses)
+    y = np.ldexp(y, -exponent)
     norms, scale, v = np.sum(X**2, axis=1), np.ones(n), label_weights(y, transform)
+    if transform is not None:
+        exponent = exponent_of("label_transform", v, masses)
+        v = np.ldexp(v, -exponent)
     if radial:
         scale = effective_weights(scale, target.d, target.q, norms)
         v = effective_weights(v, target.d, target.q, None if normalize else norms)
-    return sample_law(v, scale * (y - y.mean()), h.T**2 / scale)
+    return replace(sample_law(v, scale * (y - y.mean()), h.T**2 / scale), exponent=exponent)
 
 
 def _noise_depth(bulk: Bulk, origin: np.ndarray, count: float) -> float:
@@ -353,8 +398,9 @@ def bulk_density(
 ) -> np.ndarray:
     r"""Return the density of the noise eigenvalues, :math:`\rho(z)=-\pi^{-1}\delta\,\mathrm{Im}\,s(z+i0)`.
 
-    It integrates to one over the D - d1 noise dimensions; the smallest scale resolved is a millionth of the range
-    of `z`.
+    It integrates to one over the D - d1 noise dimensions if there are as many samples. With fewer the matrix has a
+    kernel, the share :math:`1-n/(D-d_1)` of the eigenvalues is 0, and the density, that of the others, integrates to
+    :math:`n/(D-d_1)`. The smallest scale resolved is a millionth of the range of `z`.
 
     Parameters
     ----------
@@ -387,7 +433,8 @@ def bulk_density(
         msg = f"z must hold at least two different points, got {z}."
         raise ValueError(msg)
     model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
-    return model.bulk(check_integer("n", n, low=1)).density(z)
+    bulk, exponent = model.bulk(check_integer("n", n, low=1, high=MAX_SAMPLES)), model.law.exponent
+    return np.ldexp(bulk.density(np.ldexp(z, -exponent)), -exponent)
 
 
 def noise_edges(sample_weights: np.ndarray, dim: int, level: float = 0.99) -> np.ndarray:
@@ -430,13 +477,15 @@ def noise_edges(sample_weights: np.ndarray, dim: int, level: float = 0.99) -> np
     >>> noise_edges(weights, dim=100).round(2)
     array([-0.34,  0.34])
     """
-    weights = check_array("sample_weights", sample_weights, shape=(None,))
-    dim = check_integer("dim", dim, low=1)
+    weights = check_array("sample_weights", sample_weights, shape=(None,)).astype(float)
+    dim = check_integer("dim", dim, low=1, high=MAX_SAMPLES)
     level = check_real("level", level, low=0, high=1, open_low=True, open_high=True)
     if not (weights.size and weights.min() < 0 < weights.max()):
         msg = "sample_weights must have both signs."
         raise ValueError(msg)
     n = len(weights)
+    exponent = exponent_of("sample_weights", weights, np.full(n, 1 / n))
+    weights = np.ldexp(weights, -exponent)
     bulk = Bulk(empirical_law(weights), n / dim, n)
     # Half of the risk on either side; the gamma law has the first three moments of Tracy and Widom's.
     quantile = 0.186054 * gammaincinv(46.446, 0.5 + 0.5 * level) - 9.84801
@@ -444,4 +493,4 @@ def noise_edges(sample_weights: np.ndarray, dim: int, level: float = 0.99) -> np
     for side, extreme in ((-1, weights.min()), (1, weights.max())):
         s = side * min(abs(bulk.edges[side]), 1 / abs(extreme))
         ends.append(bulk.levels(np.array([s]))[0][0] + side * quantile * bulk.edge_scales[side])
-    return np.array(ends)
+    return np.ldexp(ends, exponent)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hierlib._bulk import Bulk, build_model
-from hierlib._checks import check_integer
+from hierlib._bulk import MAX_SAMPLES, Bulk, build_model
+from hierlib._checks import check_choice, check_integer
+from hierlib._piecewise import PiecewiseLinear
 from hierlib._pilot import combine
 from hierlib._weight_law import Function
 from hierlib.asymptotics import predict
@@ -50,7 +51,7 @@ def optimal_label_transform(
     -------
     callable
         Function of the standardised label: piecewise linear, constant beyond the label's 1e-5 and 1 - 1e-5 quantiles,
-        hence bounded.
+        hence bounded. It can be pickled.
 
     Raises
     ------
@@ -77,6 +78,8 @@ def optimal_label_transform(
     >>> [f"{predict(target, 12 * target.dim, T, **options).alignments.mean():.2f}" for T in transforms]
     ['0.34', '0.61', '0.64']
     """
+    n = check_integer("n", n, low=1, high=MAX_SAMPLES)
+    check_choice("ranking", ranking, ("modulus", "edge"))
     options: dict[str, Any] = {"radial": radial, "normalize": normalize}
     moments = _moments_given_label(target, **options)
 
@@ -163,7 +166,7 @@ class _Moments:
 
     def interpolate(self, values: np.ndarray) -> Function:
         """Return the piecewise linear function with these values at `points`."""
-        return lambda y: np.interp(y, self.points, values)
+        return PiecewiseLinear(self.points, values)
 
 
 def _moments_given_label(target: Any, *, radial: bool, normalize: bool) -> _Moments:

@@ -377,6 +377,9 @@ def first_order(eigenvalues: ArrayLike, eigenvectors: ArrayLike, noise: ArrayLik
 def nearest_eigenvector(matrix: ArrayLike, reference: ArrayLike) -> np.ndarray:
     r"""Compute the unit eigenvector of a symmetric matrix that is closest to a reference.
 
+    Of an eigenvalue that is repeated every unit vector of its eigenspace is an eigenvector; the closest one is the
+    reference's projection.
+
     Parameters
     ----------
     matrix : array_like, shape (dim, dim)
@@ -387,13 +390,18 @@ def nearest_eigenvector(matrix: ArrayLike, reference: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray, shape (dim,)
-        The eigenvector with the largest absolute inner product, its sign chosen to make that product
-        positive.
+        The unit eigenvector with the largest inner product, which is not negative.
 
     Raises
     ------
     ValueError
-        If `matrix` is not symmetric or the shapes do not fit.
+        If `matrix` is not symmetric, `reference` is zero, or the shapes do not fit.
+
+    Notes
+    -----
+    Neighbouring eigenvalues count as one if they differ by less than ``dim * eps`` times the largest modulus, with eps
+    the spacing of the matrix's floating-point numbers at 1: the error with which they are computed, below which the
+    matrix does not determine vectors within their common space.
 
     Examples
     --------
@@ -403,10 +411,18 @@ def nearest_eigenvector(matrix: ArrayLike, reference: ArrayLike) -> np.ndarray:
     """
     matrix = _check_symmetric("matrix", matrix)
     reference = check_array("reference", reference, shape=(len(matrix),))
-    vectors = np.linalg.eigh(matrix)[1]
-    products = reference @ vectors
-    best = np.argmax(np.abs(products))
-    return vectors[:, best] * np.copysign(1.0, products[best])
+    size = np.abs(reference).max()
+    if not size > 0:
+        msg = "reference must not be zero."
+        raise ValueError(msg)
+    values, vectors = np.linalg.eigh(matrix)
+    products = (reference / size) @ vectors
+    apart = np.diff(values) > len(matrix) * np.finfo(matrix.dtype).eps * np.abs(values).max()
+    first = np.flatnonzero(np.append(True, apart))  # of each eigenspace
+    best = np.argmax(np.add.reduceat(products**2, first))
+    space = slice(first[best], [*first, len(matrix)][best + 1])
+    nearest = vectors[:, space] @ products[space]
+    return nearest / np.linalg.norm(nearest)
 
 
 def expected_first_order(weights: ArrayLike, *, n: float, dim: int) -> MeanSquares:

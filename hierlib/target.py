@@ -56,7 +56,8 @@ class HierarchicalTarget:
     gamma : float, default 0.4
         Exponent of the weights, at least 0.
     link : {"identity", "tanh", "quadratic"} or callable, default "identity"
-        Readout g; "quadratic" is t**2 + t - 1. A callable is applied to an array and must return one of its shape.
+        Readout g; "quadratic" is t**2 + t - 1. A callable is applied to an array and must return finite real numbers in
+        one of its shape.
     directions : {"orthonormal", "gaussian"}, default "orthonormal"
         Law of the A_i: Haar-distributed orthonormal vectors (the paper's experiments), or independent Gaussian
         vectors scaled to norm 1 (the paper's theory).
@@ -224,12 +225,20 @@ class HierarchicalTarget:
         Raises
         ------
         ValueError
-            If `X` does not fit, or a callable link returns another shape than it was given.
+            If `X` does not fit, or a callable link returns anything but finite real numbers in the shape it was given.
         """
         h2 = self.second_layer(self.latent(X))
-        y = np.asarray(self.link_function(h2))
+        with np.errstate(all="ignore"):  # what is not finite is refused by name, in the place of numpy's warning
+            y = np.asarray(self.link_function(h2))
         if y.shape != h2.shape:
             msg = f"link must map an array to an array of the same shape, got {y.shape} from {h2.shape}."
+            raise ValueError(msg)
+        if y.dtype.kind not in "fiub":
+            msg = f"link must give real numbers, got dtype {y.dtype}."
+            raise ValueError(msg)
+        if not np.isfinite(y).all():
+            where = h2[~np.isfinite(y)][0]
+            msg = f"link must give finite labels, got {y[~np.isfinite(y)][0]} at h2 = {where:.6g}."
             raise ValueError(msg)
         return y
 

@@ -268,7 +268,8 @@ def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree)
     noise_dim = target.dim - 4
     ratio, coefficient = n / noise_dim, remainder_coefficient(d, degree) / noise_dim
     rest = remainder_law(d, degree, noise_dim)
-    law = weight_law(label_grid(MIXED, d, degree, lambda t: t, radial=True), np.tanh, normalize=True)
+    cells = label_grid(MIXED, d, degree, lambda t: t, radial=True)
+    law = weight_law(cells, np.tanh(cells.standardized), normalize=True)
     v, masses = law.values, law.masses
     prediction = predict(target, n, np.tanh, normalize=True)
 
@@ -682,17 +683,17 @@ def test_noise_edges_count_the_features_and_approach_the_bulk():
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"n": 0}, "n must be an integer >= 1, got 0"),
+        ({"n": 0}, "n must be an integer >= 1 and <= 1000000000000000000, got 0"),
         ({"label_transform": "sign"}, "label_transform must be one of 'tanh', got 'sign'"),
         ({"sample": np.ones((100, 9))}, "sample needs a target that computes its features, .* got TargetParameters"),
         ({"target": HierarchicalTarget(9), "sample": np.ones((99, 9))}, r"sample must have shape \(100, 9\)"),
         ({"ranking": "size"}, "ranking must be one of 'modulus', 'edge', got 'size'"),
-        ({"n_features": 0}, "n_features must be an integer >= 1, got 0"),
+        ({"n_features": 0}, "n_features must be an integer >= 1 and <= 45, got 0"),
         ({"target": TargetParameters(np.array([]), d=9, q=2)}, "weights must hold at least one number and no zero"),
         ({"target": TargetParameters(np.array([1.0, 0.0]), d=9, q=2)}, "no zero"),
         ({"target": TargetParameters(np.ones(9) / 3, d=9, q=1)}, "weights must number fewer than D = 9, got 9"),
-        ({"target": TargetParameters(np.ones(1), d=1, q=1)}, "d must be an integer >= 2, got 1"),
-        ({"target": TargetParameters(np.ones(1), d=9, q=0)}, "q must be an integer >= 1, got 0"),
+        ({"target": TargetParameters(np.ones(1), d=1, q=1)}, "d must be an integer >= 2 and <= 1000000000000000000, got 1"),
+        ({"target": TargetParameters(np.ones(1), d=9, q=0)}, "q must be an integer >= 1 and <= 30, got 0"),
         ({"label_transform": lambda y: y.sum()}, "label_transform must map an array to finite values"),
         ({"label_transform": np.zeros_like}, "label_transform must not be constant"),
         ({"label_transform": lambda y: np.full_like(y, np.nan)}, "label_transform must map"),
