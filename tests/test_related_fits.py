@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hierlib.related.fits import fit_power_law
+from hierlib.related.fits import fit_power_law, mean_ratio
 
 
 def test_fit_recovers_an_exact_power_law():
@@ -46,3 +46,37 @@ def test_standard_error_is_the_spread_over_repeated_experiments(seed):
 def test_fit_refuses_impossible_input(arguments, match):
     with pytest.raises(ValueError, match=match):
         fit_power_law(*arguments)
+
+
+def test_mean_ratio_is_the_constant_that_a_law_is_wrong_by():
+    expected = np.array([0.01, 3.0, 500.0])
+    result = mean_ratio(1.3 * expected, [0.001, 0.0, 100.0], expected)
+    assert_allclose(result.ratio, 1.3)
+    assert_allclose(result.sem, np.sqrt(0.1**2 + 0.2**2) / 3)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_standard_error_of_the_mean_ratio_is_its_spread_under_unequal_errors(seed):
+    rng = np.random.default_rng(seed)
+    expected, sem = np.array([1.0, 10.0, 0.1, 2.0]), np.array([0.1, 0.2, 0.02, 0.0])
+    results = [mean_ratio(expected + sem * rng.standard_normal(4), sem, expected) for _ in range(800)]
+    ratios = np.array([result.ratio for result in results])
+    # As above: a standard deviation from 800 draws is known to 2.5 %.
+    assert_allclose(ratios.std(), results[0].sem, rtol=0.1)
+    assert abs(ratios.mean() - 1) < 4 * results[0].sem / np.sqrt(800)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (([], [], []), "y must hold at least one measurement"),
+        (([1.0], [0.1], [0.0]), "expected must be positive"),
+        (([1.0], [-0.1], [1.0]), "sem must be at least 0"),
+        (([1.0, 2.0], [0.1], [1.0, 1.0]), "sem must have shape"),
+        (([1.0], [0.1], [1.0, 1.0]), "expected must have shape"),
+        (([np.nan], [0.1], [1.0]), "y must"),
+    ],
+)
+def test_mean_ratio_refuses_impossible_input(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        mean_ratio(*arguments)

@@ -6,6 +6,7 @@ from scipy.optimize import minimize_scalar
 from hierlib.related.linear_random_features import (
     best_ridge,
     degrees_of_freedom,
+    mean_risk,
     power_law_best_df1,
     power_law_mse,
     power_law_root,
@@ -268,6 +269,25 @@ def test_ridge_risk_is_the_error_on_fresh_samples():
     sampled = (fresh @ (teachers - projection.T @ theta)) ** 2
     # Relative standard error of a mean of squared Gaussians: sqrt(2/n) = 0.3 %.
     assert_allclose(test_mse, sampled.mean(axis=0), rtol=5 * np.sqrt(2 / 200_000))
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 8, 5), (8, 3, 5), (6, 6, 20)])
+@pytest.mark.parametrize("ridge", [1e-3, 2.0])
+def test_mean_risk_is_the_sum_of_the_risks_of_all_single_latents(sizes, ridge):
+    n_features, n_samples, n_latents = sizes
+    rng = np.random.default_rng(5)
+    spectrum = power_law_spectrum(n_latents, 0.5)
+    projection, latents = rng.standard_normal((n_features, n_latents)), rng.standard_normal((n_samples, n_latents))
+    each = ridge_risk(projection, latents, latents, ridge, spectrum, np.eye(n_latents))[0]
+    # Normal equations lose twice the digits that the condition number takes: about (1e2)^2/1e-3 = 1e7.
+    assert_allclose(mean_risk(projection, latents, ridge, spectrum), each.sum(), rtol=1e-8)
+
+
+def test_mean_risk_refuses_no_ridge_and_wrong_shapes():
+    with pytest.raises(ValueError, match="ridge must be"):
+        mean_risk(np.eye(2), np.eye(2), 0.0, [1.0, 0.5])
+    with pytest.raises(ValueError, match="latents must have shape"):
+        mean_risk(np.eye(2), np.eye(3), 1.0, [1.0, 0.5])
 
 
 def test_ridge_risk_without_ridge_interpolates():

@@ -23,6 +23,7 @@ __all__ = [
     "RiskEstimate",
     "best_ridge",
     "degrees_of_freedom",
+    "mean_risk",
     "power_law_best_df1",
     "power_law_mse",
     "power_law_root",
@@ -502,6 +503,62 @@ def ridge_risk(
     test_mse = variances @ (teachers - projection.T @ theta.T) ** 2
     train_mse = np.mean((labels - features @ theta.T) ** 2, axis=0)
     return test_mse, train_mse
+
+
+def mean_risk(projection: ArrayLike, latents: ArrayLike, ridge: float, spectrum: ArrayLike) -> float:
+    r"""Average the test error of given features and latents over every noiseless teacher :math:`w \sim N(0, I)`.
+
+    With :math:`\Theta` the ridge fit of all latents at once, one column a latent,
+
+    .. math::
+
+        \mathrm{MSE} = \bigl\| \Lambda^{1/2} (I - u^\top \Theta) \bigr\|_F^2 .
+
+    Parameters
+    ----------
+    projection : array_like, shape (n_features, n_latents)
+        The matrix :math:`u`.
+    latents : array_like, shape (n_samples, n_latents)
+        Training inputs.
+    ridge : float
+        :math:`\delta > 0`.
+    spectrum : array_like, shape (n_latents,)
+        Positive variances of the latents.
+
+    Returns
+    -------
+    float
+        Population error, the mean over teachers.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not match or an argument lies outside its range.
+
+    Notes
+    -----
+    One linear system of size N, and products of N x M matrices: far cheaper for small fits than :func:`ridge_risk`, and
+    without the scatter of a few teachers. From this book.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.related.linear_random_features import mean_risk
+    >>> eye = np.eye(2)  # theta = 1/(1 + ridge) on each latent
+    >>> mean_risk(eye, eye, 1.0, [1.0, 3.0])
+    1.0
+    """
+    variances = _check_spectrum(spectrum)
+    ridge = check_real("ridge", ridge, low=0.0, open_low=True)
+    projection = check_array("projection", projection, shape=(None, variances.size))
+    latents = check_array("latents", latents, shape=(None, variances.size))
+    features = latents @ projection.T
+    theta = np.linalg.solve(features.T @ features + ridge * np.eye(projection.shape[0]), features.T @ latents)
+    # The square written out, so that no M x M matrix is needed.
+    weighted = projection * variances
+    return float(
+        variances.sum() - 2.0 * np.sum(theta * weighted) + np.sum((weighted @ projection.T) * (theta @ theta.T))
+    )
 
 
 def simulate(
