@@ -214,6 +214,26 @@ def test_population_remainder_is_exact_against_product_quadrature(d):
     assert_allclose(remainder.T @ np.eye(target.dim), remainder @ np.eye(target.dim), atol=1e-13)
 
 
+@SEEDS
+def test_fourth_cumulant_of_quadratic_forms_is_four_times_the_sum_of_three_products(seed):
+    # For h = <A, F>, g = <B, F>: E[(h^2 - 1) g^2] - 2 <A, B>^2 = 4 <B, A^2 B + B A^2 + A B A>, the map K_i of the book.
+    d, rng = 3, np.random.default_rng(seed)
+    A, B = (half + half.T for half in rng.standard_normal((2, d, d)))
+    A, B = A / np.linalg.norm(A), B / np.linalg.norm(B)
+    # Degree 8 in each variable: five Gauss-Hermite nodes integrate it exactly.
+    nodes, mass = np.polynomial.hermite_e.hermegauss(5)
+    X = np.stack(np.meshgrid(*[nodes] * d, indexing="ij")).reshape(d, -1).T
+    weight = np.prod(np.stack(np.meshgrid(*[mass / mass.sum()] * d, indexing="ij")), axis=0).ravel()
+    h, g = ((np.sum(X @ form * X, axis=1) - np.trace(form)) / np.sqrt(2) for form in (A, B))
+    cumulant = weight @ ((h**2 - 1) * g**2) - 2 * np.sum(A * B) ** 2
+    image = A @ A @ B + B @ A @ A + A @ B @ A
+    # Moments up to 100 are summed: rounding below 1e-12.
+    assert_allclose(4 * np.sum(B * image), cumulant, atol=1e-12)
+    rows, columns = np.triu_indices(d)
+    a, b = (form[rows, columns] * np.where(rows == columns, 1.0, np.sqrt(2)) for form in (A, B))
+    assert_allclose(np.sqrt(2) * b @ (pt.population_remainder(a[None], [1.0]) @ b), cumulant, atol=1e-12)
+
+
 def test_population_remainder_of_one_square_stays_on_its_input_in_many_dimensions():
     # A = e_0 e_0^T: K maps e_0 e_0^T to three times itself and e_0 e_j^T + e_j e_0^T to itself, others to zero.
     d = 40
