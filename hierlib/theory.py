@@ -33,6 +33,7 @@ from hierlib._checks import check_integer, check_real
 
 __all__ = [
     "alignment_error",
+    "decade_slopes",
     "eigengap",
     "eigenvalue",
     "local_exponent",
@@ -47,6 +48,7 @@ __all__ = [
     "recovered_count",
     "recovered_count_rate",
     "recovery_threshold",
+    "visible_stretch",
     "weight_tail",
     "weight_tail_rate",
 ]
@@ -909,6 +911,104 @@ def local_exponent(m: ArrayLike, *, n_features: int, gamma: float) -> Any:
     return _restore(np.log(sums[known + 1] / sums[known]) / (2 * gamma * np.log1p(1 / known)), m)
 
 
+def decade_slopes(n: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    r"""Compute the exponent that a curve shows over a decade of sample sizes, around each size that allows it.
+
+    .. math:: \log_{10} f\bigl(\sqrt{10}\,n\bigr) - \log_{10} f\bigl(n/\sqrt{10}\bigr),
+
+    with `f` interpolated linearly between the logarithms.
+
+    Parameters
+    ----------
+    n : array_like, shape (k,)
+        Sample sizes, increasing, over more than a decade.
+    values : array_like, shape (k,)
+        The curve there, positive.
+
+    Returns
+    -------
+    centres, slopes : ndarray, shape (m,)
+        The sizes with half a decade on either side, at least one, and the slopes.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not increase, reach no decade around one of them, or a value is not positive.
+
+    References
+    ----------
+    This book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import decade_slopes
+    >>> n = np.array([10, 100, 1000])
+    >>> decade_slopes(n, 5 * n**-0.5)
+    (array([100.]), array([-0.5]))
+    """
+    size, curve = _check_samples(n), _check_positive("values", "numbers", values)
+    if size.ndim != 1 or size.shape != curve.shape or np.any(np.diff(size) <= 0):
+        msg = f"n must increase and have one size for each of the values, got {n!r} for {np.shape(values)} values."
+        raise ValueError(msg)
+    log_n, log_f = np.log10(size), np.log10(curve)
+    inside = (log_n >= log_n[0] + 0.5) & (log_n <= log_n[-1] - 0.5)
+    if not inside.any():
+        msg = f"n must hold sizes with half a decade on either side, got {size[0]:g} to {size[-1]:g}."
+        raise ValueError(msg)
+    low, high = (np.interp(log_n[inside] + shift, log_n, log_f) for shift in (-0.5, 0.5))
+    return size[inside], high - low
+
+
+def visible_stretch(n: ArrayLike, values: ArrayLike, exponent: float, *, tolerance: float = 0.1) -> tuple[float, float]:
+    r"""Find the longest stretch of sample sizes over which a curve shows the exponent of a power law.
+
+    A size belongs to it if the slope over the decade around it (`decade_slopes`) differs from the exponent by less than
+    the tolerance, :math:`|\text{slope}/\text{exponent} - 1| <` `tolerance`.
+
+    Parameters
+    ----------
+    n, values : array_like, shape (k,)
+        As in `decade_slopes`; the stretch is found to the spacing of the sizes.
+    exponent : float
+        The exponent, not zero.
+    tolerance : float, default 0.1
+        Largest relative difference, positive.
+
+    Returns
+    -------
+    first, last : float
+        Its ends, as sample sizes; the same twice, where the slope is closest, if the exponent is shown nowhere.
+
+    Raises
+    ------
+    ValueError
+        As `decade_slopes`; also if the exponent is zero or the tolerance not positive.
+
+    References
+    ----------
+    This book.
+
+    Examples
+    --------
+    >>> from hierlib.theory import visible_stretch
+    >>> n = np.geomspace(1, 1e6, 13)
+    >>> first, last = visible_stretch(n, 1 / n + 1e-3, -1.0)
+    >>> round(first, 1), round(last, 1)
+    (3.2, 31.6)
+    """
+    tolerance = check_real("tolerance", tolerance, low=0, open_low=True)
+    if not check_real("exponent", exponent):
+        msg = "exponent must not be zero."
+        raise ValueError(msg)
+    centres, slopes = decade_slopes(n, values)
+    difference = np.abs(slopes / exponent - 1)
+    shown = np.concatenate([[False], difference < tolerance, [False]])
+    turns = np.flatnonzero(np.diff(shown)).reshape(-1, 2)
+    nearest = int(np.argmin(difference))
+    first, end = max(turns, key=lambda turn: centres[turn[1] - 1] / centres[turn[0]], default=(nearest, nearest + 1))
+    return float(centres[first]), float(centres[end - 1])
+
+
 def _constant(sharp: bool) -> float:
     return 0.5 if sharp else 1.0
 
@@ -962,11 +1062,15 @@ def _check_indices(name: str, value: ArrayLike, n_features: int, *, low: int = 1
 
 
 def _check_samples(n: ArrayLike) -> np.ndarray:
-    size = np.atleast_1d(np.asarray(n))
-    if size.dtype.kind not in "iuf" or not np.all(np.isfinite(size) & (size > 0)):
-        msg = f"n must hold positive finite sample sizes, got {n!r}."
+    return _check_positive("n", "sample sizes", n)
+
+
+def _check_positive(name: str, kind: str, value: ArrayLike) -> np.ndarray:
+    array = np.atleast_1d(np.asarray(value))
+    if array.dtype.kind not in "iuf" or not np.all(np.isfinite(array) & (array > 0)):
+        msg = f"{name} must hold positive finite {kind}, got {value!r}."
         raise ValueError(msg)
-    return size.astype(float)
+    return array.astype(float)
 
 
 def _check_window(size: np.ndarray, low: float, high: float) -> None:

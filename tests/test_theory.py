@@ -277,6 +277,33 @@ def test_local_exponent_tends_to_the_theorem(gamma):
     assert_allclose(ratio, 1, atol=2 * correction)
 
 
+@pytest.mark.parametrize("exponent", [-1.5, -0.5, 2.0])
+def test_decade_slopes_and_stretch_of_a_pure_power_law_are_its_exponent_and_all_sizes_inside(exponent):
+    n = np.geomspace(3, 3e5, 26)  # five a decade
+    centres, slopes = theory.decade_slopes(n, 7 * n**exponent)
+    assert_allclose(slopes, exponent, rtol=1e-12)
+    # Half a decade is two and a half steps: three sizes at either end have none around them.
+    assert_allclose(centres, n[3:-3], rtol=1e-12)
+    assert_allclose(theory.visible_stretch(n, 7 * n**exponent, exponent), n[[3, -4]], rtol=1e-12)
+
+
+def test_stretch_is_the_longest_of_several_and_ends_where_half_a_decade_reaches_over_a_corner():
+    # Slopes -1/2, 0, -1/2 over two, one and four decades. Within 10 % a decade may hold a tenth of the flat part.
+    log_n = np.linspace(0, 7, 701)
+    log_f = np.interp(log_n, [0, 2, 3, 7], [0, -1, -1, -3])
+    first, last = np.log10(theory.visible_stretch(10**log_n, 10**log_f, -0.5))
+    assert first == pytest.approx(3 + 0.5 - 0.1, abs=0.011)  # the spacing
+    assert last == pytest.approx(7 - 0.5, abs=0.011)
+
+
+def test_exponent_that_a_curve_shows_nowhere_has_a_stretch_of_no_length():
+    n = np.geomspace(1, 1e4, 41)
+    first, last = theory.visible_stretch(n, np.exp(-n / 1e4), -3.0)
+    assert first == last
+    slopes = theory.decade_slopes(n, np.exp(-n / 1e4))
+    assert first == slopes[0][np.argmin(np.abs(slopes[1] + 3))]
+
+
 @pytest.mark.parametrize(("gamma", "exponent"), [(0.25, 1.0), (0.4, 0.25), (0.6, -1 / 6), (1.0, -0.5), (2.0, -0.75)])
 def test_exponent_takes_the_values_of_the_paper(gamma, exponent):
     assert_allclose(theory.mse_exponent(gamma), exponent, rtol=ROUNDING)
@@ -353,6 +380,15 @@ def test_formulas_outside_their_theorem_need_an_explicit_request(call, message):
         (lambda: theory.local_exponent(8, n_features=9, gamma=1.0), "m must hold integers >= 1 and <= n_features = 7"),
         (lambda: theory.partial_recovery_factor(0.0), "gamma must be a finite number > 0"),
         (lambda: theory.mse_partial(0, **SMALL), "n must hold positive finite sample sizes, got 0"),
+        (lambda: theory.decade_slopes([1, 10, 100], [1, 0.5, 0]), "values must hold positive finite numbers"),
+        (lambda: theory.decade_slopes([1, 100, 10], [1, 1, 1]), "n must increase and have one size for each"),
+        (lambda: theory.decade_slopes([1, 100], [1, 1, 1]), "n must increase and have one size for each"),
+        (lambda: theory.decade_slopes([1, 5, 9], [1, 1, 1]), "n must hold sizes with half a decade on either side"),
+        (lambda: theory.visible_stretch([1, 10, 100], [1, 1, 1], 0.0), "exponent must not be zero"),
+        (
+            lambda: theory.visible_stretch([1, 10, 100], [1, 1, 1], 1.0, tolerance=0),
+            "tolerance must be a finite number",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_its_name_and_value(call, message):
