@@ -23,11 +23,13 @@ from scipy.sparse.linalg import LinearOperator
 from hierlib._checks import check_array, check_integer, check_real
 
 __all__ = [
+    "EigenvalueShift",
     "FirstOrder",
     "MeanSquares",
     "convergence_radius",
     "davis_kahan_bound",
     "expected_first_order",
+    "expected_shift",
     "first_order",
     "nearest_eigenvector",
     "neumann_series",
@@ -50,6 +52,14 @@ class MeanSquares(NamedTuple):
 
     mixing: np.ndarray
     leakage: np.ndarray
+
+
+class EigenvalueShift(NamedTuple):
+    """Mean shift of the signal eigenvalues by three causes, shape (n_features,) each; see `expected_shift`."""
+
+    repulsion: np.ndarray
+    round_trip: np.ndarray
+    skewness: np.ndarray
 
 
 def resolvent(matrix: ArrayLike, z: complex) -> np.ndarray:
@@ -469,21 +479,65 @@ def expected_first_order(weights: ArrayLike, *, n: float, dim: int) -> MeanSquar
     >>> expected_first_order([0.8, -0.6], n=1000, dim=102)
     MeanSquares(mixing=array([0.00078571, 0.00078571]), leakage=array([0.278125  , 0.33888889]))
     """
-    weights = check_array("weights", weights, shape=(None,))
-    n = check_real("n", n, low=0, open_low=True)
-    dim = check_integer("dim", dim, low=len(weights))
+    weights, n, dim = _check_moment_model(weights, n, dim)
     gaps = weights[:, None] - weights
-    if not weights.all() or np.count_nonzero(gaps == 0) > len(weights):
-        msg = f"weights must be non-zero and distinct, got {weights}."
-        raise ValueError(msg)
-    if not np.isclose(weights @ weights, 1.0, atol=1e-8):
-        msg = f"weights must have norm 1, got {np.linalg.norm(weights):g}."
-        raise ValueError(msg)
-    square = 4 * weights**2
-    numerator = 1 + square[:, None] + square + 4 * np.outer(weights, weights)
-    ratio = np.divide(numerator, 2 * gaps**2, out=np.zeros_like(gaps), where=gaps != 0)
-    leakage = (dim - len(weights)) * (1 + square) / (2 * weights**2)
+    ratio = np.divide(_mixed_moments(weights), 2 * gaps**2, out=np.zeros_like(gaps), where=gaps != 0)
+    leakage = (dim - len(weights)) * (1 + 4 * weights**2) / (2 * weights**2)
     return MeanSquares(ratio.sum(axis=1) / n, leakage / n)
+
+
+def expected_shift(weights: ArrayLike, *, n: float, dim: int) -> EigenvalueShift:
+    r"""Compute by how much noise moves the signal eigenvalues of the Gaussian-equivalent moment matrix, in the mean.
+
+    In the setting of `expected_first_order`, with :math:`m = D - d_1` directions of the kernel,
+
+    .. math::
+        \text{repulsion}_k &= \frac1n \sum_{j \ne k}
+        \frac{1 + 4\lambda_j^2 + 4\lambda_k^2 + 4\lambda_j\lambda_k}{\theta_k - \theta_j}, \\
+        \text{round trip}_k &= \frac mn\, \frac{1 + 4\lambda_k^2}{\theta_k}, \\
+        \text{skewness}_k &= \Bigl(\frac mn\Bigr)^2\, \frac{\mathbb{E}[y^3 h_k^2]}{\theta_k^2}, \qquad
+        \mathbb{E}[y^3 h_k^2] = 2\sqrt2 \sum_j \lambda_j^3 + 3\sqrt2\,\lambda_k + 12\sqrt2\,\lambda_k^3.
+
+    The first two are the second order of perturbation theory, through the other signal directions and through the
+    kernel; the third is the third order, to leading order in m. The first order has mean zero.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n_features,)
+        Signed weights :math:`\lambda_i`, non-zero, distinct, of unit norm.
+    n : float
+        Sample size, positive, in samples.
+    dim : int
+        Dimension D of the feature space, at least ``n_features``.
+
+    Returns
+    -------
+    EigenvalueShift
+        Named tuple ``(repulsion, round_trip, skewness)``, shape (n_features,) each; their sum is the shift up to
+        order :math:`(D/n)^3/\theta_k^3`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    From this book.
+
+    Examples
+    --------
+    >>> from hierlib.perturbation import expected_shift
+    >>> expected_shift([0.8, -0.6], n=1000, dim=102).round_trip.round(4)
+    array([ 0.3147, -0.2876])
+    """
+    weights, n, dim = _check_moment_model(weights, n, dim)
+    theta = np.sqrt(2) * weights
+    gaps = theta[:, None] - theta
+    kernel = (dim - len(weights)) / n
+    third = 2 * np.sqrt(2) * np.sum(weights**3) + 3 * np.sqrt(2) * weights + 12 * np.sqrt(2) * weights**3
+    repulsion = np.divide(_mixed_moments(weights), gaps, out=np.zeros_like(gaps), where=gaps != 0).sum(axis=1) / n
+    return EigenvalueShift(repulsion, kernel * (1 + 4 * weights**2) / theta, kernel**2 * third / theta**2)
 
 
 def population_remainder(directions: ArrayLike, weights: ArrayLike) -> LinearOperator:
@@ -557,6 +611,25 @@ def population_remainder(directions: ArrayLike, weights: ArrayLike) -> LinearOpe
         return image[upper] / scale
 
     return LinearOperator((dim, dim), matvec=matvec, rmatvec=matvec, dtype=float)
+
+
+def _mixed_moments(weights: np.ndarray) -> np.ndarray:
+    """Compute E[y^2 h_j^2 h_k^2] for j != k under the identity link, shape (n_features, n_features)."""
+    square = 4 * weights**2
+    return 1 + square[:, None] + square + 4 * np.outer(weights, weights)
+
+
+def _check_moment_model(weights: ArrayLike, n: float, dim: int) -> tuple[np.ndarray, float, int]:
+    weights = check_array("weights", weights, shape=(None,))
+    n = check_real("n", n, low=0, open_low=True)
+    dim = check_integer("dim", dim, low=len(weights))
+    if not weights.all() or len(np.unique(weights)) < len(weights):
+        msg = f"weights must be non-zero and distinct, got {weights}."
+        raise ValueError(msg)
+    if not np.isclose(weights @ weights, 1.0, atol=1e-8):
+        msg = f"weights must have norm 1, got {np.linalg.norm(weights):g}."
+        raise ValueError(msg)
+    return weights, n, dim
 
 
 def _check_symmetric(name: str, value: ArrayLike) -> np.ndarray:

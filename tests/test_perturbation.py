@@ -193,6 +193,44 @@ def test_mean_squares_are_fourth_moments_by_quadrature():
     assert_allclose(leakage, 7 / 50 * second / (2 * weights**2), rtol=1e-12)
 
 
+def test_mean_shifts_are_moments_by_quadrature():
+    # Degree 8 in each feature: five nodes integrate it exactly.
+    nodes, mass = np.polynomial.hermite_e.hermegauss(5)
+    h = np.stack(np.meshgrid(nodes, nodes, nodes, indexing="ij"))
+    mass = np.einsum("i,j,k->ijk", mass, mass, mass) / (2 * np.pi) ** 1.5
+    weights = np.array([0.8, -0.48, 0.36])
+    theta = np.sqrt(2) * weights
+    y = np.einsum("i,i...->...", weights, h**2 - 1) / np.sqrt(2)
+    fourth = np.einsum("abc,jabc,kabc->jk", mass * y**2, h**2, h**2)
+    shift = pt.expected_shift(weights, n=50, dim=10)
+    for k in range(3):
+        others = [j for j in range(3) if j != k]
+        repelled = sum(fourth[k, j] / (theta[k] - theta[j]) for j in others) / 50
+        assert_allclose(shift.repulsion[k], repelled, rtol=1e-12)
+    for power, part in ((1, shift.round_trip), (2, shift.skewness)):
+        moment = np.einsum("abc,kabc->k", mass * y ** (power + 1), h**2)
+        assert_allclose(part, (7 / 50 / theta) ** power * moment, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_eigenvalues_move_by_the_expected_shift_less_its_first_order_under_weak_noise(seed):
+    dim, n, repeats = 40, 6000, 60
+    weights = np.array([0.8, 0.6])
+    theta, rng = np.sqrt(2) * weights, np.random.default_rng(seed)
+    moved = np.empty((repeats, 2))
+    for row in moved:
+        F = rng.standard_normal((n, dim))
+        y = (F[:, :2] ** 2 - 1) @ weights / np.sqrt(2)
+        matrix = (F.T * y) @ F / n - y.mean() * np.eye(dim)
+        row[:] = np.linalg.eigvalsh(matrix)[:-3:-1] - np.diag(matrix)[:2]
+    expected = np.sum(pt.expected_shift(weights, n=n, dim=dim), axis=0)
+    # Two comparisons at 4.5 standard errors, and the fourth order with E y^4 <= 15.
+    allowed = 4.5 * moved.std(axis=0, ddof=1) / np.sqrt(repeats) + 15 * (dim / n / theta) ** 3
+    assert np.all(np.abs(moved.mean(axis=0) - expected) < allowed)
+    # The test can tell: the shift itself is three times what is allowed.
+    assert np.all(np.abs(expected) > 3 * allowed)
+
+
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_population_remainder_is_exact_against_product_quadrature(d):
     target = HierarchicalTarget(d=d, q=2, n_features=min(3, d * (d + 1) // 2), gamma=0.4, seed=d)
@@ -264,6 +302,8 @@ def test_population_remainder_of_one_square_stays_on_its_input_in_many_dimension
         (lambda: pt.expected_first_order([0.6, 0.6], n=9, dim=3), "weights must be non-zero and distinct"),
         (lambda: pt.expected_first_order([1.0, 0.5], n=9, dim=3), "weights must have norm 1"),
         (lambda: pt.expected_first_order([1.0], n=0, dim=3), "n must be a finite number > 0"),
+        (lambda: pt.expected_shift([0.6, 0.6], n=9, dim=3), "weights must be non-zero and distinct"),
+        (lambda: pt.expected_shift([0.8, 0.6], n=9, dim=1), "dim must be an integer >= 2"),
         (lambda: pt.population_remainder(np.eye(4), np.ones(4)), "directions must have d"),
     ],
 )
