@@ -46,7 +46,7 @@ values = [1.5]
 
 ```{code-cell}
 :tags: [remove-cell]
-check_parameters(globals(), count=(0, 9), values=[(0.0, None)])
+check_parameters(globals(), defaults={"count": 3, "values": [1.5]}, count=(0, 9), values=[(0.0, None)])
 ```
 
 ```{code-cell}

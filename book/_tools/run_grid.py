@@ -70,11 +70,12 @@ def points(root: Path, names: list[str], grid: dict[str, list]) -> list[Point]:
         chapter = chapter_parameters.read_chapter(root, name)
         defaults = {parameter.name: parameter.default for parameter in chapter.parameters}
         specs = {parameter.name: parameter.spec for parameter in chapter.parameters}
+        increasing = [parameter.name for parameter in chapter.parameters if parameter.increasing]
         source = build_book.chapter_digest(root, name)
         for values in itertools.product(*grid.values()):
             parameters = dict(zip(grid, values, strict=True))
             try:
-                check_parameters({**defaults, **parameters}, **specs)
+                check_parameters({**defaults, **parameters}, increasing=increasing, **specs)
             except ValueError as error:
                 msg = f"{name}: {error}"
                 raise ValueError(msg) from None
