@@ -1,4 +1,4 @@
-"""The environment installs on every Python that is allowed, and the package without its repository says what it lacks."""
+"""The environment installs on every Python that is allowed; the package says what it lacks without its repository."""
 
 import importlib.metadata
 import re
