@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 ENVIRONMENT := $(VENV)/.ready
+# Laws of the library that need neither the book nor a browser, for other versions of Python.
+CORE_TESTS := $(addprefix tests/test_,$(addsuffix .py,\
+	checks density digest hermite krylov label_transforms metrics moment parameters perturbation shrinkage sweep target))
 PARALLEL := -n logical --dist loadfile --durations 15
 
 # As many processes as cores, each with one BLAS thread.
@@ -10,14 +13,15 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data kernels ranges clean
+.PHONY: help environment book refresh test test-python lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data kernels ranges clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book     execute the chapters that changed, render the book to _build/html"
 	@echo "make test     unit tests, doctests, notebooks, pipeline and browser tests"
+	@echo "make test-python PYTHON=python3.13  the library's own tests under another Python"
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
-	@echo "make lint     format, style, types and spelling"
+	@echo "make lint     format, style, types, spelling, metadata and workflow"
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make bench-pages  how fast the rendered pages appear and their sliders redraw"
 	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
@@ -34,8 +38,15 @@ help:
 
 environment: $(ENVIRONMENT)
 
-$(ENVIRONMENT): requirements.txt pyproject.toml
+# Debian and Ubuntu leave what `python3 -m venv` needs to a package of its own.
+define check-python
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) makes no environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+endef
+
+$(ENVIRONMENT): requirements.txt pyproject.toml
+	$(check-python)
 	@echo "Setting up $(VENV) (a minute or two)"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-deps --requirement requirements.txt
@@ -54,6 +65,14 @@ test: book
 	pytest -rs $(PARALLEL) --cov || status=1; \
 	pytest -rs $(PARALLEL) --nbval book || status=1; \
 	exit $$status
+
+# In an environment of its own, with the pinned versions, and as a reader installs the library: not from this folder.
+test-python:
+	$(check-python)
+	@folder=_build/python/$$($(PYTHON) -c 'import platform; print(platform.python_version())') && set -x && \
+	$(PYTHON) -m venv $$folder && \
+	$$folder/bin/pip install --quiet --constraint requirements.txt . hypothesis pytest pytest-xdist && \
+	$$folder/bin/pytest -n logical --noconftest -p no:cacheprovider $(CORE_TESTS)
 
 lint: $(ENVIRONMENT)
 	pre-commit run --all-files
@@ -105,4 +124,4 @@ validation-data: $(ENVIRONMENT)
 	python book/_tools/validation_data.py
 
 clean:
-	rm -rf _build
+	rm -rf _build build dist

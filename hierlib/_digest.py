@@ -50,7 +50,7 @@ def shown(value: object) -> str:
     """Return the representation of a value for a reader, without what differs between processes."""
     if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
         return f"{value.__module__}.{value.__qualname__}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 class _NoContentError(Exception):

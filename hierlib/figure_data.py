@@ -144,9 +144,9 @@ def _line_rows(line: Any) -> np.ndarray:
 
 
 def _error_rows(container: ErrorbarContainer) -> np.ndarray:
-    line, _, bars = container.lines
+    line, _, bars = cast(Any, container.lines)
     # An error that is not a number, such as that of a single run, leaves an empty segment.
-    drawn = cast(Any, bars)[0].get_segments()
+    drawn = bars[0].get_segments()
     segments = np.array([segment if len(segment) else np.full((2, 2), np.nan) for segment in drawn]).reshape(-1, 2, 2)
     centres = segments.mean(axis=1) if line is None else _line_rows(line)
     return np.hstack(

@@ -1,7 +1,8 @@
 """Stored results of the larger runs: the tables of ``book/data``, for the chapters that draw them.
 
 Each table is a CSV file under a few comment lines with its provenance: the command that recomputes it, versions,
-machine and seeds. The tables belong to the repository, not to the package, so they are there in a checkout only.
+machine and seeds. The tables belong to the repository, not to the package: they are there where the package was
+installed from a clone with ``--editable``, as the book's environment has it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hierlib._checks import check_choice
 
 __all__ = ["load_table"]
 
+_REPOSITORY = "https://github.com/hierlib/hierlib"
 _FOLDER = Path(__file__).parents[1] / "book" / "data"
 
 
@@ -34,6 +36,8 @@ def load_table(name: str) -> pd.DataFrame:
     ------
     ValueError
         If there is no such table; the message lists those that there are.
+    FileNotFoundError
+        If hierlib was installed without its repository, which has the tables.
 
     Examples
     --------
@@ -41,5 +45,11 @@ def load_table(name: str) -> pd.DataFrame:
     >>> load_table("depth").columns.tolist()
     ['learner', 'd', 'n', 'seed', 'mse', 'seconds', 'mebibytes']
     """
+    if not _FOLDER.is_dir():
+        msg = (
+            f"no folder {_FOLDER}: the stored tables are in the repository and not in the installed package. "
+            f"Clone {_REPOSITORY} and install from there: pip install --editable CLONE."
+        )
+        raise FileNotFoundError(msg)
     check_choice("name", name, tuple(sorted(path.stem for path in _FOLDER.glob("*.csv"))))
     return pd.read_csv(_FOLDER / f"{name}.csv", comment="#")

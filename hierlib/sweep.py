@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -303,7 +304,7 @@ def _measure(estimator: HierarchicalSpectralRegressor, target: HierarchicalTarge
     }
 
 
-def _axes(grid: Mapping[str, Sequence], seeds: Sequence[int], fixed: Mapping) -> tuple[list[str], list[list]]:
+def _axes(grid: Mapping[Any, Sequence], seeds: Sequence[int], fixed: Mapping) -> tuple[list[str], list[list]]:
     """Names and values of the dimensions, the seeds last."""
     for name in grid:
         taken = {"seed", "feature", *fixed}
@@ -375,7 +376,7 @@ def _evaluate(function: Callable[..., Mapping], point: dict, fixed: dict, store:
     return kept["result"]
 
 
-def _plain(result: Mapping, point: dict) -> dict:
+def _plain(result: object, point: dict) -> dict:
     """Return the numbers and vectors that a function returned, as lists; anything else is a ValueError."""
     if not isinstance(result, Mapping):
         msg = f"function must return a mapping from names to numbers or vectors, got {result!r}."

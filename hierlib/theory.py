@@ -1035,7 +1035,7 @@ def _check_power_law(gamma: float) -> None:
         raise ValueError(msg)
 
 
-def _check_assumption(gamma: float, link: Link, *, sharp: bool, strict: bool) -> None:
+def _check_assumption(gamma: float, link: object, *, sharp: bool, strict: bool) -> None:
     """Refuse what Assumption 3.1 leaves out."""
     if not (callable(link) or isinstance(link, str)):
         msg = f"link must be a name or a callable, got {link!r}."

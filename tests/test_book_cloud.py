@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +15,8 @@ import yaml
 from browser import SITE
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+from hierlib.stored import load_table
 
 ROOT = Path(__file__).parents[1]
 BINDER = ROOT / ".binder"
@@ -62,9 +66,40 @@ def test_rocket_opens_the_notebook_of_its_chapter(chapter):
     assert (ROOT / opened.removeprefix("lab/tree/")).is_file()
 
 
-def test_cell_for_colab_clones_this_repository_and_installs_it():
+def cell_for_colab():
+    """The documented cell: what is cloned where, and what is installed."""
     text = (ROOT / "book/parameters.md").read_text()
-    (clone,) = re.findall(r"^!git clone .*?(https://\S+?)(?:\.git)?$", text, re.MULTILINE)
-    (install,) = re.findall(r"^%pip install .*$", text, re.MULTILINE)
-    assert clone == REPOSITORY["url"]
-    assert f"./{clone.rsplit('/', 1)[1]}" in install
+    ((address, folder),) = re.findall(r"^!git clone --depth 1 (https://\S+) (\S+)$", text, re.MULTILINE)
+    (install,) = re.findall(r"^%pip install (.*)$", text, re.MULTILINE)
+    return address, folder, install.split()
+
+
+def test_cell_for_colab_clones_this_repository_and_installs_it():
+    address, folder, install = cell_for_colab()
+    assert address == REPOSITORY["url"]
+    assert install == ["--editable", f"./{folder}"]
+
+
+def test_library_is_found_from_the_folder_in_which_the_cell_for_colab_was_run(tmp_path):
+    """The cell, from this clone and without a network, in an environment that has everything but the library."""
+    _, folder, install = cell_for_colab()
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), folder], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv/bin/python"
+    command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    (site / "requirements.pth").write_text(sysconfig.get_path("purelib"))
+    offline = ["--quiet", "--no-deps", "--no-build-isolation", "--ignore-installed"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", *offline, *install]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(pip, cwd=tmp_path, env=environment, check=True)
+    # The kernel of the notebook that is opened there has this folder in its path.
+    code = (
+        "import hierlib\nfrom hierlib import HierarchicalTarget\nfrom hierlib.stored import load_table\n"
+        "print(hierlib.__file__)\nprint(len(load_table('depth')))"
+    )
+    done = subprocess.run([python, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    where, rows = done.stdout.split()
+    assert Path(where) == tmp_path / folder / "hierlib/__init__.py"
+    assert int(rows) == len(load_table("depth"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hierlib import stored
 from hierlib.stored import load_table
 
 FILES = sorted((Path(__file__).parents[1] / "book/data").glob("*.csv"))
@@ -25,3 +26,11 @@ def test_table_is_whole_and_below_its_provenance(path):
 def test_unknown_table_is_refused_with_the_names_of_those_that_exist():
     with pytest.raises(ValueError, match=r"name must be one of .*'depth'.*, got 'none'"):
         load_table("none")
+
+
+def test_package_without_its_repository_says_where_the_tables_are(monkeypatch, tmp_path):
+    monkeypatch.setattr(stored, "_FOLDER", tmp_path / "book/data")
+    with pytest.raises(
+        FileNotFoundError, match=r"no folder .*book/data: .* Clone https://\S+ and install .*--editable"
+    ):
+        load_table("depth")
