@@ -141,6 +141,7 @@ class InvariantKernelRidge(RegressorMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: np.ndarray) -> InvariantKernelRidge:
         """Fit on arrays of shapes (n_samples, d) and (n_samples,)."""
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        y = y.astype(float)
         check_real("alpha", self.alpha, low=0, open_low=True)
         _check_memory(
             f"X must have fewer rows, got {len(X)}: their kernel matrices",
@@ -382,6 +383,7 @@ class DegreeTwoProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def fit(self, X: np.ndarray, y: np.ndarray) -> DegreeTwoProjection:
         """Diagonalise the moment matrix."""
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        y = y.astype(float)
         check_integer("n_components", self.n_components, low=1)
         # The centred labels sum to zero: the identity drops out.
         values, vectors = np.linalg.eigh((X * (y - y.mean())[:, None]).T @ X / len(X))

@@ -394,8 +394,8 @@ def sample_energy(X: np.ndarray, y: np.ndarray, degree: int) -> tuple[float, flo
     >>> abs(energy - 2) < 4 * error < 0.8
     True
     """
-    X = check_array("X", X, shape=(None, None))
-    y = check_array("y", y, shape=(len(X),))
+    X = check_array("X", X, shape=(None, None)).astype(float)
+    y = check_array("y", y, shape=(len(X),)).astype(float)
     check_integer("degree", degree, low=0)
     check_integer("the number of rows of X", len(X), low=20)
     sums, squares, counts = [], [], []
