@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
-from sklearn.metrics import make_scorer, r2_score
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -23,7 +23,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hierlib._checks import check_array, check_choice, check_integer, check_seed
-from hierlib._scaling import power_of_two
+from hierlib._scaling import UnitFreeScore, power_of_two, r_squared
 from hierlib._shallow import (
     MAX_BYTES,
     BoundedNystroem,
@@ -71,7 +71,7 @@ LEARNERS = (
 )
 
 
-class AdaptedHead(RegressorMixin, BaseEstimator):
+class AdaptedHead(UnitFreeScore, RegressorMixin, BaseEstimator):
     r"""A tuned regression head on the first layer that Algorithm 1 learns.
 
     Parameters
@@ -224,13 +224,7 @@ def make_learner(
     else:
         learner = make_pipeline(HermiteMap(max_bytes=max_bytes), Ridge())
         grid = {"hermitemap__max_degree": [2, 3, 4], "ridge__alpha": [1e-2, 1.0, 1e2, 1e4]}
-    return GridSearchCV(learner, grid, scoring=make_scorer(_r_squared), cv=_split(seed), error_score="raise")
-
-
-def _r_squared(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Coefficient of determination, whose squares fit into floating-point numbers whatever the size of the labels."""
-    unit = power_of_two(y_true)
-    return r2_score(y_true / unit, y_pred / unit)
+    return GridSearchCV(learner, grid, scoring=make_scorer(r_squared), cv=_split(seed), error_score="raise")
 
 
 def _split(seed: int) -> ShuffleSplit:

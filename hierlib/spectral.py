@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hierlib._checks import check_array, check_choice, check_integer, check_jobs, check_real, check_seed
 from hierlib._parallel import ordered_map
 from hierlib._pilot import label_bins, sums_of_batch, transform_of_sums
-from hierlib._scaling import power_of_two, varies
+from hierlib._scaling import UnitFreeScore, power_of_two, varies
 from hierlib._second_layer import best_quadratic_form, moments_of_batch
 from hierlib.hermite import HermiteFeatures
 from hierlib.krylov import Eigenpairs, block_width, by_modulus, largest_modulus
@@ -41,7 +41,9 @@ READOUT_KNOTS = 8
 READOUT_PENALTIES = np.logspace(-6, 6, 25)
 
 
-class HierarchicalSpectralRegressor(ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin, BaseEstimator):
+class HierarchicalSpectralRegressor(
+    UnitFreeScore, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin, BaseEstimator
+):
     r"""Layer-wise spectral estimator of a hierarchical target (Algorithm 1).
 
     The inputs are expected to be standard normal (put a ``StandardScaler`` in front where they are not). The defaults
