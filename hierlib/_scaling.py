@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
+from sklearn.metrics import r2_score
 
-__all__ = ["column_norms", "normalized", "power_of_two", "varies"]
+__all__ = ["UnitFreeScore", "column_norms", "normalized", "power_of_two", "r_squared", "varies"]
 
 # Distinct numbers closer than this, relative to their size, may differ by rounding alone.
 _ROUNDING = 64
@@ -57,3 +58,17 @@ def normalized(tile: Any, dtype: Any) -> Any:
     tile = xp.astype(tile / 2.0 ** xp.floor(xp.log2(0.999 * peaks)), dtype)
     norms = xp.sqrt(xp.sum(tile * tile, axis=0))
     return tile * (tile.shape[0] ** 0.5 / xp.where(norms > 0, norms, xp.ones_like(norms)))
+
+
+def r_squared(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+    """Compute scikit-learn's coefficient of determination at unit size of the labels."""
+    unit = power_of_two(np.asarray(y_true, dtype=float))
+    return r2_score(np.asarray(y_true) / unit, np.asarray(y_pred) / unit, sample_weight=sample_weight)
+
+
+class UnitFreeScore:
+    """A regressor whose score does not depend on the unit of the labels, however small or large."""
+
+    def score(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+        r"""Compute :math:`R^2` of the predictions, 1 at best and 0 for the mean label."""
+        return r_squared(y, self.predict(X), sample_weight)  # type: ignore[attr-defined]

@@ -6,12 +6,12 @@ import warnings
 from math import comb
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hierlib._checks import check_array, check_choice, check_integer, check_real
+from hierlib._checks import check_array, check_choice, check_integer, check_real, check_seed
 from hierlib.hermite import HermiteFeatures
 
 KERNELS = ("rbf", "polynomial", "tangent")
@@ -141,6 +141,7 @@ class InvariantKernelRidge(RegressorMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: np.ndarray) -> InvariantKernelRidge:
         """Fit on arrays of shapes (n_samples, d) and (n_samples,)."""
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        y = y.astype(float)
         check_real("alpha", self.alpha, low=0, open_low=True)
         _check_memory(
             f"X must have fewer rows, got {len(X)}: their kernel matrices",
@@ -211,6 +212,7 @@ class BoundedNystroem(Nystroem):
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> BoundedNystroem:
         """Choose the centres and orthogonalise their kernels."""
+        check_seed("random_state", self.random_state)
         n, m = len(X), min(len(X), self.n_components)
         _check_memory(
             f"n_components must be smaller, got {self.n_components}: kernels of {n} samples on {m} centres",
@@ -224,7 +226,7 @@ class BoundedNystroem(Nystroem):
             return super().fit(X, y)
 
 
-class RandomFeatures(TransformerMixin, BaseEstimator):
+class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""Random features :math:`\sigma(\sqrt s\,w_j^\top x/\sqrt d + b_j)`, with w and b standard normal.
 
     Parameters
@@ -272,6 +274,7 @@ class RandomFeatures(TransformerMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64)
         check_choice("activation", self.activation, ("relu", "quartic"))
         check_integer("n_components", self.n_components, low=1)
+        check_seed("random_state", self.random_state)
         rng = np.random.default_rng(self.random_state)
         root = np.sqrt(check_real("scale", self.scale, low=0, open_low=True) / X.shape[1])
         self.weights_ = root * rng.standard_normal((X.shape[1], self.n_components))
@@ -293,8 +296,12 @@ class RandomFeatures(TransformerMixin, BaseEstimator):
         T += self.biases_
         return np.maximum(T, 0, out=T) if self.activation == "relu" else T**4 / np.sqrt(96)
 
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components
 
-class HermiteMap(TransformerMixin, BaseEstimator):
+
+class HermiteMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """All orthonormal Hermite features of degrees 1 to `max_degree`: C(d + max_degree, max_degree) - 1 columns.
 
     Parameters
@@ -336,8 +343,12 @@ class HermiteMap(TransformerMixin, BaseEstimator):
         degrees = range(1, self.max_degree + 1)
         return np.hstack([HermiteFeatures(X.shape[1], degree).transform(X) for degree in degrees])
 
+    @property
+    def _n_features_out(self) -> int:
+        return comb(self.n_features_in_ + self.max_degree, self.max_degree) - 1
+
     def _check_size(self, n: int) -> None:
-        columns = comb(self.n_features_in_ + self.max_degree, self.max_degree) - 1
+        columns = self._n_features_out
         _check_memory(
             f"max_degree must be smaller, got {self.max_degree}: {columns} Hermite features of {n} samples",
             2 * 8 * n * columns,
@@ -346,7 +357,7 @@ class HermiteMap(TransformerMixin, BaseEstimator):
         )
 
 
-class DegreeTwoProjection(TransformerMixin, BaseEstimator):
+class DegreeTwoProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""Project x on the leading eigenvectors of :math:`\frac1n\sum_\mu (y_\mu - \bar y)(x_\mu x_\mu^\top - I)`.
 
     The spectral method without a hierarchy: Algorithm 1's first step with q = 1.
@@ -372,6 +383,7 @@ class DegreeTwoProjection(TransformerMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: np.ndarray) -> DegreeTwoProjection:
         """Diagonalise the moment matrix."""
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        y = y.astype(float)
         check_integer("n_components", self.n_components, low=1)
         # The centred labels sum to zero: the identity drops out.
         values, vectors = np.linalg.eigh((X * (y - y.mean())[:, None]).T @ X / len(X))
@@ -382,3 +394,7 @@ class DegreeTwoProjection(TransformerMixin, BaseEstimator):
         """Project, ndarray of shape (n_samples, n_components)."""
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=np.float64) @ self.components_.T
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)

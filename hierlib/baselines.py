@@ -15,13 +15,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hierlib._checks import check_array, check_choice, check_integer
+from hierlib._checks import check_array, check_choice, check_integer, check_seed
+from hierlib._scaling import UnitFreeScore, power_of_two, r_squared
 from hierlib._shallow import (
     MAX_BYTES,
     BoundedNystroem,
@@ -69,7 +71,7 @@ LEARNERS = (
 )
 
 
-class AdaptedHead(RegressorMixin, BaseEstimator):
+class AdaptedHead(UnitFreeScore, RegressorMixin, BaseEstimator):
     r"""A tuned regression head on the first layer that Algorithm 1 learns.
 
     Parameters
@@ -97,9 +99,14 @@ class AdaptedHead(RegressorMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> AdaptedHead:
         """Fit and tune on arrays of shapes (n_samples, d) and (n_samples,)."""
+        check_seed("random_state", self.random_state)
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        y = y.astype(float)
+        # At unit size: the candidates are compared by squares of labels.
+        self.unit_ = power_of_two(y)
+        y = y / self.unit_
         train, check = next(_split(self.random_state).split(X))
-        features = clone(self.first_layer).fit(X[train], y[train]).transform(X)
+        features = _plain(clone(self.first_layer)).fit(X[train], y[train]).transform(X)
         search = GridSearchCV(
             self.head,
             self.grid,
@@ -108,14 +115,19 @@ class AdaptedHead(RegressorMixin, BaseEstimator):
             error_score="raise",
         ).fit(features, y)
         self.best_params_ = search.best_params_
-        self.first_layer_ = clone(self.first_layer).fit(X, y)
+        self.first_layer_ = _plain(clone(self.first_layer)).fit(X, y)
         self.head_ = clone(self.head).set_params(**self.best_params_).fit(self.first_layer_.transform(X), y)
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predict labels, ndarray of shape (n_samples,)."""
         check_is_fitted(self)
-        return self.head_.predict(self.first_layer_.transform(X))
+        return self.unit_ * self.head_.predict(self.first_layer_.transform(X))
+
+
+def _plain(transformer: BaseEstimator) -> BaseEstimator:
+    """Let a transformer return arrays, whatever the global configuration is at the time."""
+    return transformer.set_output(transform="default")
 
 
 class _BudgetedNetwork(MLPRegressor):
@@ -212,7 +224,7 @@ def make_learner(
     else:
         learner = make_pipeline(HermiteMap(max_bytes=max_bytes), Ridge())
         grid = {"hermitemap__max_degree": [2, 3, 4], "ridge__alpha": [1e-2, 1.0, 1e2, 1e4]}
-    return GridSearchCV(learner, grid, cv=_split(seed), error_score="raise")
+    return GridSearchCV(learner, grid, scoring=make_scorer(r_squared), cv=_split(seed), error_score="raise")
 
 
 def _split(seed: int) -> ShuffleSplit:
@@ -376,8 +388,8 @@ def sample_energy(X: np.ndarray, y: np.ndarray, degree: int) -> tuple[float, flo
     >>> abs(energy - 2) < 4 * error < 0.8
     True
     """
-    X = check_array("X", X, shape=(None, None))
-    y = check_array("y", y, shape=(len(X),))
+    X = check_array("X", X, shape=(None, None)).astype(float)
+    y = check_array("y", y, shape=(len(X),)).astype(float)
     check_integer("degree", degree, low=0)
     check_integer("the number of rows of X", len(X), low=20)
     sums, squares, counts = [], [], []

@@ -228,7 +228,8 @@ class _Search:
 
     def may_hide_copies(self, pairs: Eigenpairs, width: int) -> bool:
         """Whether `width` values agree within their errors, and rank before the last: a repeated eigenvalue may."""
-        values, errors = pairs.eigenvalues, pairs.residuals
+        unit = power_of_two(pairs.eigenvalues)
+        values, errors = pairs.eigenvalues / unit, pairs.residuals / unit
         distances = np.abs(values[:, None] - values)
         reach = errors[:, None] + errors + self._noise(values)
         # The error of a Ritz value is its residual squared over the distance to the rest of the spectrum.
@@ -236,7 +237,7 @@ class _Search:
         squares = 4 * (errors[:, None] ** 2 + errors**2)
         agree = distances <= np.minimum(reach, squares / gaps[:, None] + self._noise(values))
         weakened = values - np.sign(values) * CLEARLY_AHEAD * self.tol * np.abs(values[-1])
-        ahead = np.array([self.rank(np.array([values[-1], value]))[0] == 1 for value in weakened])
+        ahead = np.array([self.rank(unit * np.array([values[-1], value]))[0] == 1 for value in weakened])
         return bool(np.any(ahead & (agree.sum(axis=1) >= width)))
 
     def _noise(self, values: np.ndarray) -> float:

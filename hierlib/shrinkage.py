@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import comb
 
 import numpy as np
-from scipy.special import gammaincinv
+from scipy.special import eval_genlaguerre, gammaincinv, gammaln
 
 from hierlib._bulk import Bulk
 from hierlib._checks import check_array, check_integer, check_real
@@ -19,7 +19,15 @@ from hierlib._remainder import RemainderLaw, remainder_coefficient
 from hierlib._scaling import power_of_two
 from hierlib._weight_law import WeightLaw, empirical_law
 
-__all__ = ["SampleBulk", "edge_distance", "effective_weights", "leave_one_out", "observed_alignment", "shrink"]
+__all__ = [
+    "SampleBulk",
+    "edge_distance",
+    "effective_weights",
+    "leave_one_out",
+    "lower_harmonics",
+    "observed_alignment",
+    "shrink",
+]
 
 # The remainder of the population matrix is no semicircle: its ends lie farther out than its variance says. Doubling the
 # variance covers them (measured at q = 2, d = 24 and 36, n = D/4 to 200 D, normalised or not, gamma = 0 to 0.8).
@@ -67,6 +75,46 @@ def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: n
         return weights / mean_power
     norms = check_array("squared_norms", squared_norms, shape=weights.shape).astype(float)
     return weights * (norms / d) ** degree / mean_power
+
+
+def lower_harmonics(d: int, degree: int) -> float:
+    r"""Return how far lower harmonics widen the bulk of noise where the degree is high for the dimension.
+
+    Given :math:`\|x\|^2=2t`, features of degree q have the second moment
+
+    .. math:: \rho_h = t^h\,L_p^{(a)}(t)^2\,\frac{p!\,\Gamma(d/2)}{\Gamma(a+p+1)}, \qquad
+              a=h+\frac d2-1,\quad p=\frac{q-h}2,
+
+    in the directions of harmonic degree h = q, q - 2, .... `effective_weights` has that of h = q, which nearly all
+    directions have if d is large. The largest of them over that of h = q at :math:`\|x\|^2=d` bounds the rest.
+
+    Parameters
+    ----------
+    d, degree : int
+        Input dimension and degree q of the features.
+
+    Returns
+    -------
+    float
+        At least 1; 1 up to degree 2, at degree 3 from d = 4 on, and at degree 4 from d = 12 on.
+
+    Examples
+    --------
+    >>> from hierlib.shrinkage import lower_harmonics
+    >>> [round(lower_harmonics(d, 4), 2) for d in (4, 8, 12)]
+    [5.0, 1.75, 1.0]
+    """
+    d, degree = check_integer("d", d, low=1), check_integer("degree", degree, low=1)
+    t = d / 2
+
+    def second_moment(h: int) -> float:
+        p, a = (degree - h) // 2, h + t - 1
+        factor = np.exp(h * np.log(t) + gammaln(p + 1) + gammaln(t) - gammaln(a + p + 1))
+        return float(factor * eval_genlaguerre(p, a, t) ** 2)
+
+    # On a line there are no harmonics beyond degree 1.
+    harmonics = [h for h in range(degree % 2, degree, 2) if h < 2 or d > 1]
+    return max([1.0, *(second_moment(h) / second_moment(degree) for h in harmonics)])
 
 
 class SampleBulk:

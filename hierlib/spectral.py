@@ -26,12 +26,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hierlib._checks import check_array, check_choice, check_integer, check_jobs, check_real, check_seed
 from hierlib._parallel import ordered_map
 from hierlib._pilot import label_bins, sums_of_batch, transform_of_sums
-from hierlib._scaling import power_of_two, varies
+from hierlib._scaling import UnitFreeScore, power_of_two, varies
 from hierlib._second_layer import best_quadratic_form, moments_of_batch
 from hierlib.hermite import HermiteFeatures
 from hierlib.krylov import Eigenpairs, block_width, by_modulus, largest_modulus
 from hierlib.moment import ARRAY_BATCH, Data, DataSet, MomentOperator, collect_labels, label_weights, map_batches
-from hierlib.shrinkage import SampleBulk, edge_distance, effective_weights
+from hierlib.shrinkage import SampleBulk, edge_distance, effective_weights, lower_harmonics
 
 __all__ = ["HierarchicalSpectralRegressor"]
 
@@ -41,7 +41,9 @@ READOUT_KNOTS = 8
 READOUT_PENALTIES = np.logspace(-6, 6, 25)
 
 
-class HierarchicalSpectralRegressor(ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin, BaseEstimator):
+class HierarchicalSpectralRegressor(
+    UnitFreeScore, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin, BaseEstimator
+):
     r"""Layer-wise spectral estimator of a hierarchical target (Algorithm 1).
 
     The inputs are expected to be standard normal (put a ``StandardScaler`` in front where they are not). The defaults
@@ -51,7 +53,9 @@ class HierarchicalSpectralRegressor(ClassNamePrefixFeaturesOutMixin, RegressorMi
     ----------
     n_features : int or "auto", optional
         Number d1 of first-layer features to learn; floor(sqrt(d)) by default. With "auto", as many as there are
-        eigenvalues that noise does not reach (`hierlib.shrinkage.SampleBulk.interval`), possibly none.
+        eigenvalues that noise does not reach (`hierlib.shrinkage.SampleBulk.interval`), possibly none. Where the degree
+        is high for the dimension (3 below d = 4, 4 below d = 12, 8 below about d = 80), noise reaches farther
+        (`hierlib.shrinkage.lower_harmonics`), and only features beyond that are counted.
     degree : int, default 2
         Degree q of the Hermite features.
     label_transform : {"tanh", "optimal"} or callable, optional
@@ -385,7 +389,7 @@ class HierarchicalSpectralRegressor(ClassNamePrefixFeaturesOutMixin, RegressorMi
         self, data: DataSet, y: np.ndarray, features: HermiteFeatures, pairs: Eigenpairs, bulk: SampleBulk
     ) -> Callable | None:
         """Best label transform that the features found with tanh tell, None if noise could be all of them."""
-        visible = edge_distance(pairs.eigenvalues, bulk.interval()) > 0
+        visible = edge_distance(pairs.eigenvalues, self._reach_of_noise(bulk)) > 0
         if not visible.any():
             return None
         s, components = bulk.resolvent(pairs.eigenvalues[visible]), pairs.eigenvectors[:, visible].T
@@ -408,7 +412,7 @@ class HierarchicalSpectralRegressor(ClassNamePrefixFeaturesOutMixin, RegressorMi
         automatic: bool,
     ) -> Eigenpairs:
         """Eigenpairs of the first layer; `automatic` keeps those outside the interval of noise, however many."""
-        interval = bulk.interval() if bulk and automatic else np.zeros(2)
+        interval = self._reach_of_noise(bulk) if bulk and automatic else np.zeros(2)
         rank = by_modulus
         if bulk and self.ranking == "edge":
             rank = partial(_by_edge, interval if automatic else bulk.edges)
@@ -440,6 +444,9 @@ class HierarchicalSpectralRegressor(ClassNamePrefixFeaturesOutMixin, RegressorMi
         if not automatic:
             return pairs
         return replace(pairs, eigenvalues=pairs.eigenvalues[outside], eigenvectors=pairs.eigenvectors[:, outside])
+
+    def _reach_of_noise(self, bulk: SampleBulk) -> np.ndarray:
+        return bulk.interval() * lower_harmonics(self.n_features_in_, self.degree)
 
     def _fit_upper_layers(
         self,

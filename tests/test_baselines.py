@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.linalg import solve
+from sklearn.metrics import r2_score
 
 from hierlib import HierarchicalTarget
 from hierlib.baselines import (
@@ -293,3 +294,52 @@ def test_compare_point_repeats_itself_on_nested_samples():
 def test_bad_arguments_are_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# The network has a learning rate, and with it a scale of the labels.
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "network"])
+def test_predictions_scale_with_the_labels(name):
+    X, y = HierarchicalTarget(d=5, n_features=2, seed=0).sample(250, seed=1)
+    expected = make_learner(name, n_features=2, n_components=40).fit(X, y).predict(X)
+    for scale in (2.0**-900, 2.0**900):
+        scaled = make_learner(name, n_features=2, n_components=40).fit(X, scale * y)
+        # Powers of two round nothing but a solver's own rescaling.
+        assert_allclose(scaled.predict(X) / scale, expected, rtol=0, atol=1e-9 * np.ptp(y))
+        assert_allclose(scaled.score(X, scale * y), r2_score(y, expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float16", "float32"])
+@pytest.mark.parametrize("name", ["kernel rbf", "one-shot projection", "all hermite features", "head polynomial"])
+def test_fits_do_not_depend_on_the_type_of_equal_numbers(name, dtype):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(-3, 3, (200, 4)), rng.integers(-100, 100, 200)
+    expected = make_learner(name, n_features=2).fit(X * 1.0, y * 1.0).predict(X * 1.0)
+    found = make_learner(name, n_features=2).fit(X.astype(dtype), y.astype(dtype)).predict(X.astype(dtype))
+    assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+    energies = [sample_energy(a, b, 2) for a, b in ((X * 1.0, y * 1.0), (X.astype(dtype), y.astype(dtype)))]
+    assert energies[0] == energies[1]
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [RandomFeatures(n_components=5), HermiteMap(2), DegreeTwoProjection(2), BoundedNystroem(n_components=5)],
+)
+def test_transformers_name_their_outputs(transformer):
+    X = sample(30, 3)
+    values = transformer.fit(X, X[:, 0] ** 2).transform(X)
+    frame = transformer.set_output(transform="pandas").transform(X)
+    prefix = type(transformer).__name__.lower()
+    assert list(frame.columns) == [f"{prefix}{j}" for j in range(values.shape[1])]
+    assert_allclose(frame, values, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["random relu", "nystroem polynomial", "head kernel"])
+def test_seeds_out_of_range_are_refused(name):
+    X = sample(30, 3)
+    learners = {
+        "random relu": RandomFeatures(),
+        "nystroem polynomial": BoundedNystroem(),
+        "head kernel": make_learner(name, n_features=1),
+    }
+    with pytest.raises(ValueError, match=r"^random_state must be an integer >= 0 .*, got -1\."):
+        learners[name].set_params(random_state=-1).fit(X, X[:, 0])

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from hierlib._checks import check_array, check_choice, check_integer, check_real
+from hierlib._checks import check_array, check_choice, check_integer, check_jobs, check_real, check_seed
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,16 @@ def test_choices_are_listed_when_another_is_given():
 
 
 @pytest.mark.parametrize(
-    ("value", "dtype"), [([[1, 2]], "f8"), ([[True, False]], "f8"), (np.ones((1, 2), "f4"), "f4"), ([[0.5, 1.0]], "f8")]
+    ("value", "dtype"),
+    [
+        ([[1, 2]], "f8"),
+        ([[True, False]], "f8"),
+        (np.ones((1, 2), "f4"), "f4"),
+        ([[0.5, 1.0]], "f8"),
+        (np.ones((1, 2), "f2"), "f8"),
+        (np.ones((1, 2), ">f4"), "f8"),
+        (np.ones((1, 2), "longdouble"), "f8"),
+    ],
 )
 def test_arrays_of_reals_become_floating_point_and_keep_single_precision(value, dtype):
     array = check_array("X", value, shape=(None, 2))
@@ -94,3 +103,28 @@ def test_arrays_of_reals_become_floating_point_and_keep_single_precision(value, 
 def test_unfit_arrays_are_refused_by_name(value, shape, message):
     with pytest.raises(ValueError, match="^" + re.escape(message)):
         check_array("X", value, shape=shape)
+
+
+@pytest.mark.parametrize("value", [None, 1, -1, np.int8(2)])
+def test_numbers_of_jobs_are_those_of_joblib(value):
+    assert check_jobs(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(0, "an integer other than 0"), (True, "an integer"), ("2", "an integer")]
+)
+def test_numbers_of_jobs_that_mean_nothing_are_refused(value, message):
+    with pytest.raises(ValueError, match=f"^n_jobs must be {message}"):
+        check_jobs(value)
+
+
+@pytest.mark.parametrize("value", [None, 0, np.int64(3), np.random.default_rng(0), np.random.SeedSequence(1)])
+def test_sources_of_random_numbers_pass(value):
+    check_seed("random_state", value)
+    np.random.default_rng(value)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "a"])
+def test_seeds_that_are_none_are_refused(value):
+    with pytest.raises(ValueError, match=r"^random_state must be an integer >= 0 or a numpy\.random\.Generator, got"):
+        check_seed("random_state", value)

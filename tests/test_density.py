@@ -72,6 +72,27 @@ def test_zero_operators_have_all_weight_at_zero():
     assert_allclose(measure.weights.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+@pytest.mark.parametrize("spectrum", [[7.0] * 40, [7.0] + [5.0] * 39, [5.0] * 20 + [7.0] * 20])
+def test_nodes_stay_in_the_numerical_range_when_krylov_spaces_end_early(spectrum, scale):
+    basis = np.linalg.qr(np.random.default_rng(1).standard_normal((40, 40)))[0]
+    matrix = (basis * (scale * np.array(spectrum))) @ basis.T
+    measure = spectral_measure(matrix, rng=np.random.default_rng(0), n_steps=12)
+    assert_allclose(measure.weights.sum(axis=1), 1, rtol=1e-12)
+    assert measure.nodes.min() > scale * (min(spectrum) - 1e-10)
+    assert measure.nodes.max() < scale * (max(spectrum) + 1e-10)
+    # All weight is on eigenvalues.
+    distances = np.abs(measure.nodes[..., None] / scale - np.unique(spectrum)).min(axis=-1)
+    assert_allclose(distances[measure.weights > 1e-10], 0, rtol=0, atol=1e-8)
+
+
+def test_operators_that_return_no_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"^operator must return finite numbers"):
+        spectral_measure(np.full((4, 4), np.nan), rng=np.random.default_rng(0), n_steps=2)
+    with pytest.raises(ValueError, match=r"^rng must be a numpy\.random\.Generator, got 0\."):
+        spectral_measure(np.eye(4), rng=0, n_steps=2)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_density_of_a_wigner_matrix_is_the_semicircle(seed):
     measure = spectral_measure(symmetric(600, seed), rng=np.random.default_rng(seed), n_probes=12)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+from hierlib import HierarchicalSpectralRegressor
 from hierlib.krylov import MAX_COLUMNS, block_width, by_modulus, largest_modulus
 
 
@@ -134,6 +135,92 @@ def test_another_ranking_selects_other_pairs(dim):
     assert_allclose(positive.eigenvalues, [2.0, 1.5], rtol=0, atol=1e-8)
 
 
+@st.composite
+def repeated_spectra(draw):
+    """Spectra of a few values, each repeated up to six times and some with their negatives, above a bulk."""
+    values = []
+    for modulus in draw(st.lists(st.sampled_from([1.0, 1.5, 2.0, 3.0]), min_size=1, max_size=4, unique=True)):
+        values += [modulus] * draw(st.integers(1, 6)) + [-modulus] * draw(st.integers(0, 4))
+    dim = draw(st.integers(len(values) + 30, 160))
+    rest = dim - len(values)
+    bulk = draw(st.sampled_from([np.zeros(rest), np.linspace(-0.4, 0.4, rest), np.resize([-0.4, 0.0, 0.4], rest)]))
+    return np.r_[values, bulk], draw(st.integers(1, (dim - 3) // (MAX_COLUMNS + 1))), draw(st.integers(0, 99))
+
+
+@given(repeated_spectra())
+@example((np.r_[np.full(3, 2.0), np.full(3, -2.0), [1.0] * 2, np.zeros(70)], 6, 0))
+@example((np.r_[np.full(5, 2.0), [1.5] * 2, np.zeros(109)], 5, 25))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_every_copy_of_a_repeated_eigenvalue_is_found(case):
+    spectrum, k, seed = case
+    matrix, _ = symmetric(spectrum, seed)
+    pairs = largest_modulus(matrix, k, rng=np.random.default_rng(seed), tol=1e-6, max_products=500)
+    assert pairs.converged
+    # Errors of Ritz values are residuals squared over gaps: below 1e-11 here.
+    expected = np.sort(np.abs(np.linalg.eigvalsh(matrix)))[::-1][:k]
+    assert_allclose(np.abs(pairs.eigenvalues), expected, rtol=0, atol=1e-10)
+    assert_allclose(pairs.eigenvectors.T @ pairs.eigenvectors, np.eye(k), rtol=0, atol=1e-10)
+
+
+def test_a_full_factorial_design_shows_three_features_of_either_sign():
+    # Z takes each of 2^12 sign patterns once. E v F F^T exchanges z_0 z_1 with the constant part of the squares, and
+    # products with z_0 for those with z_1: among the eigenvalues are 2 and -2, three times each, and none is larger.
+    Z = np.array(np.meshgrid(*[[-1.0, 1.0]] * 12)).reshape(12, -1).T
+    model = HierarchicalSpectralRegressor(6).fit(Z, Z[:, 0] * Z[:, 1] + Z[:, 2] * Z[:, 3] + Z[:, 4] * Z[:, 5])
+    assert model.converged_
+    assert_allclose(np.sort(model.eigenvalues_), [-2, -2, -2, 2, 2, 2], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3])
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_vectors_are_orthonormal_and_values_in_the_numerical_range_at_low_rank(rank, scale):
+    spectrum = np.r_[[5.0, -3.0, 2.0][:rank], np.zeros(300 - rank)]
+    matrix, _ = symmetric(scale * spectrum)
+    for start in (None, np.zeros((300, 1)), np.ones((300, 4))):
+        pairs = largest_modulus(matrix, 5, rng=np.random.default_rng(0), start=start, tol=1e-6)
+        assert pairs.converged
+        assert_allclose(pairs.eigenvalues[: rank or 1], scale * spectrum[: rank or 1], rtol=1e-10)
+        assert_allclose(pairs.eigenvalues[rank:], 0, rtol=0, atol=scale * 1e-12)
+        assert_allclose(pairs.eigenvectors.T @ pairs.eigenvectors, np.eye(5), rtol=0, atol=1e-10)
+
+
+def test_pairs_scale_with_the_operator():
+    matrix, _ = spiked(150, [3.0, -2.5, 2.0])
+    runs = [largest_modulus(2.0**p * matrix, 3, rng=np.random.default_rng(0)) for p in (0, -900, 900)]
+    for p, pairs in zip((0, -900, 900), runs, strict=True):
+        # LAPACK rescales small and large matrices, with rounding errors that nine products amplify a little.
+        assert_allclose(pairs.eigenvalues, 2.0**p * runs[0].eigenvalues, rtol=1e-12)
+        assert_allclose(pairs.eigenvectors, runs[0].eigenvectors, rtol=0, atol=1e-9)
+        assert pairs.n_products == runs[0].n_products
+
+
+def test_single_eigenvalues_cost_no_second_run():
+    # As above the bulk of a random matrix, equally strong spikes differ by more than their errors.
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((300, 300)) / np.sqrt(600)
+    matrix = noise + noise.T + symmetric(np.r_[4.0, 4.0, -4.0, np.zeros(297)])[0]
+    widths = []
+    operator = LinearOperator(
+        matrix.shape, matvec=matrix.dot, dtype=float, matmat=lambda V: widths.append(V) or matrix @ V
+    )
+    assert largest_modulus(operator, 7, rng=rng).converged
+    assert max(V.shape[1] for V in widths) == block_width(7)
+
+
+@pytest.mark.parametrize("dim", [1, 20, 200])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_operators_that_return_no_numbers_are_refused(dim, bad):
+    matrix = np.eye(dim)
+    matrix[-1, -1] = bad
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(ValueError, match=r"^operator must return finite numbers, got NaN"),
+    ):
+        largest_modulus(matrix, 1, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"^operator @ columns must be an array of real numbers, got dtype complex128"):
+        largest_modulus(1j * np.eye(dim), 1, rng=np.random.default_rng(0))
+
+
 def test_moduli_are_ranked_largest_first_and_ties_by_position():
     assert_array_equal(by_modulus(np.array([1.0, -3.0, 2.0, 3.0])), [1, 3, 2, 0])
 
@@ -160,6 +247,8 @@ def test_equal_generators_give_equal_bits():
         ({"tol": 0.0}, r"tol must be a finite number > 0, got 0\.0\."),
         ({"tol": np.nan}, r"tol must be a finite number > 0, got nan\."),
         ({"max_products": 0}, r"max_products must be an integer >= 1, got 0\."),
+        ({"rng": 0}, r"rng must be a numpy\.random\.Generator, got 0\."),
+        ({"rounding": -1.0}, r"rounding must be a finite number >= 0, got -1\.0\."),
         ({"start": np.ones((99, 2))}, r"start must have shape \(100, any\), got \(99, 2\)\."),
         ({"start": np.full((100, 2), np.nan)}, r"start must be finite"),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
 
 from hierlib import HierarchicalTarget
@@ -88,6 +88,29 @@ def test_normalised_error_is_one_minus_r_squared(seed, n):
     assert_allclose(normalized_mse(y, prediction), 1 - r2_score(y, prediction), rtol=1e-9)
     assert normalized_mse(y, y) == 0
     assert_allclose(normalized_mse(y, np.full(n, y.mean())), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**900])
+def test_errors_and_overlaps_do_not_see_the_size_of_their_arguments(scale):
+    rng = np.random.default_rng(0)
+    y, prediction = rng.standard_normal((2, 50))
+    # Powers of two change no rounding.
+    assert normalized_mse(scale * y, scale * prediction) == normalized_mse(y, prediction)
+    A, B = rng.standard_normal((2, 3, 8))
+    rows = np.array([[scale], [1.0], [1e-12]])
+    for measure in (subspace_overlap, alignment, principal_angles):
+        assert_allclose(measure(rows * A, rows[::-1] * B), measure(A, B), rtol=1e-12)
+    assert_allclose(feature_overlap(scale * A.T, B.T), feature_overlap(A.T, B.T), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float16", "float32"])
+def test_errors_and_overlaps_do_not_depend_on_the_type_of_equal_numbers(dtype):
+    rng = np.random.default_rng(0)
+    A, B = rng.integers(-120, 120, (2, 3, 8))
+    for measure in (subspace_overlap, alignment, principal_angles):
+        assert_array_equal(measure(A.astype(dtype), B.astype(dtype)), measure(A * 1.0, B * 1.0))
+    assert feature_overlap(A.T.astype(dtype), B.T.astype(dtype)) == feature_overlap(A.T * 1.0, B.T * 1.0)
+    assert normalized_mse(A[0].astype(dtype), A[1].astype(dtype)) == normalized_mse(A[0] * 1.0, A[1] * 1.0)
 
 
 def test_small_angles_are_resolved_beyond_the_rounding_of_cosines():

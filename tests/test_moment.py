@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from hierlib import HierarchicalTarget, moment
 from hierlib.hermite import HermiteFeatures
-from hierlib.moment import MomentOperator, collect_labels, map_batches
+from hierlib.moment import DataSet, MomentOperator, collect_labels, label_weights, map_batches
 
 SIZES = [(9, 1), (8, 2), (45, 2), (5, 3), (4, 4)]
 EPS = {"float32": 1.2e-7, "float64": 2.3e-16}
@@ -230,9 +230,249 @@ def test_streams_that_change_their_length_are_refused(later, n_jobs):
         operator.to_dense()
 
 
+class Passes:
+    """A data set with given batches for each pass, the last ones from then on."""
+
+    def __init__(self, *passes):
+        self.passes, self.read = passes, -3  # Not counted: the check that it is no iterator, and the first batch.
+
+    def __iter__(self):
+        self.read += 1
+        return iter(self.passes[min(max(self.read, 0), len(self.passes) - 1)])
+
+
+def batches_of(X, y, *edges):
+    return [(X[a:b], y[a:b]) for a, b in pairwise(edges)]
+
+
+CHANGES = {
+    "reversed": lambda X, y: batches_of(X, y, 0, 40, 80, 100)[::-1],
+    "other order inside a batch": lambda X, y: batches_of(
+        X[[*range(99, 97, -1), *range(98)]], y[[*range(99, 97, -1), *range(98)]], 0, 100
+    ),
+    "one label": lambda X, y: batches_of(X, np.r_[y[:70], y[70] + 1e-12, y[71:]], 0, 40, 80, 100),
+    "nan": lambda X, y: batches_of(X, np.r_[y[:70], np.nan, y[71:]], 0, 40, 80, 100),
+    "shorter": lambda X, y: batches_of(X, y, 0, 40, 80),
+    "longer": lambda X, y: [*batches_of(X, y, 0, 40, 80, 100), (X[:1], y[:1])],
+}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("change", CHANGES)
+def test_streams_whose_samples_change_between_passes_are_refused(change, n_jobs):
+    X, y = data_set(100, 3)
+    first, other = batches_of(X, y, 0, 40, 80, 100), CHANGES[change](X, y)
+    message = r"^data must yield the same samples on every pass: (label \d+ was|expected 100, got)"
+    with pytest.raises(ValueError, match=message):
+        MomentOperator(Passes(first, other), n_jobs=n_jobs) @ np.ones(6)
+    with pytest.raises(ValueError, match=message):
+        MomentOperator(Passes(first, other), n_jobs=n_jobs).to_dense()
+    samples = DataSet(Passes(first, other))
+    collect_labels(samples)
+    with pytest.raises(ValueError, match=message):
+        list(map_batches(lambda X, w: w, samples, y, n_jobs=n_jobs))
+    # With weights of its own an operator remembers the labels of the first product.
+    operator = MomentOperator(Passes(first, first, other), 1 + np.arange(100.0), n_jobs=n_jobs)
+    assert_array_equal(operator @ np.ones(6), operator @ np.ones(6))
+    if change != "longer":  # More samples than weights are not read.
+        with pytest.raises(ValueError, match=message):
+            operator @ np.ones(6)
+        with pytest.raises(ValueError, match=message):
+            operator.head(90) @ np.ones(6)
+
+
+def test_heads_compare_the_samples_that_they_read():
+    X, y = data_set(100, 3)
+    first = batches_of(X, y, 0, 40, 80, 100)
+    changed = batches_of(X, np.r_[y[:90], -y[90:]], 0, 40, 80, 100)
+    operator = MomentOperator(Passes(first, changed), np.ones(100))
+    operator.head(30) @ np.ones(6)
+    operator.head(60) @ np.ones(6)
+    operator @ np.ones(6)
+    with pytest.raises(ValueError, match=r"label 90 was"):
+        MomentOperator(Passes(first, changed)) @ np.ones(6)
+
+
+def test_missing_labels_are_the_same_on_every_pass():
+    X, y = data_set(100, 3)
+    y[::7] = np.nan
+    operator = MomentOperator(batches_of(X, y, 0, 40, 100), np.ones(100))
+    assert_array_equal(operator @ np.ones(6), operator @ np.ones(6))
+
+
+def test_the_split_into_batches_is_free_to_change():
+    X, y = data_set(100, 3)
+    splits = [batches_of(X, y, *edges) for edges in ((0, 40, 80, 100), (0, 100), (0, 3, 3, 99, 100))]
+    operator = MomentOperator(Passes(splits[0], *splits), dtype="float64")
+    expected = MomentOperator((X, y), dtype="float64") @ np.ones(6)
+    for _ in splits:
+        assert_allclose(operator @ np.ones(6), expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+class Refilled:
+    """A data set that reads every batch into the same memory."""
+
+    def __init__(self, X, y, size=64):
+        self.X, self.y, self.size = X, y, size
+
+    def __iter__(self):
+        memory, labels = np.empty((self.size, self.X.shape[1]), self.X.dtype), np.empty(self.size)
+        for start in range(0, len(self.X), self.size):
+            n = len(self.y[start : start + self.size])
+            memory[:n], labels[:n] = self.X[start : start + n], self.y[start : start + n]
+            yield memory[:n], labels[:n]
+            memory[:], labels[:] = np.nan, np.nan
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_memory_that_a_stream_fills_again_does_not_change_a_bit(dtype, backend):
+    X, y = data_set(1000, 4)
+    X = X.astype(dtype)
+    batches = batches_of(X, y, *range(0, 1000, 64), 1000)
+    expected = MomentOperator(batches, n_jobs=1) @ np.eye(10)
+    assert_array_equal(collect_labels(Refilled(X, y))[1], y)
+    with joblib.parallel_config(backend=backend):
+        for n_jobs in (1, 2):
+            assert_array_equal(MomentOperator(Refilled(X, y), n_jobs=n_jobs) @ np.eye(10), expected)
+            # Results that are views of a batch, kept by the caller.
+            parts = list(map_batches(lambda X, w: X, Refilled(X, y), y, n_jobs=1))
+            assert_array_equal(np.concatenate(parts), X)
+
+
+DTYPES = ["bool", "int8", "uint8", "int16", "int64", "float16", "float32", ">f8", "longdouble"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_results_do_not_depend_on_the_type_of_equal_numbers(dtype, q):
+    # Squares of these leave int8, and their sums of squares of squares float16.
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 2, (300, 4)) * (1 if dtype == "bool" else rng.integers(1, 90, (300, 4)))
+    y, V = rng.integers(0, 2, 300) * (1 if dtype == "bool" else 100), np.ones((HermiteFeatures(4, q).dim, 2))
+    for normalize in (False, True):
+        expected = MomentOperator((X.astype(float), y.astype(float)), degree=q, normalize=normalize) @ V
+        typed = X.astype(dtype), y.astype(dtype)
+        for data in (typed, [typed], Passes([typed])):
+            operator = MomentOperator(data, degree=q, normalize=normalize)
+            assert_array_equal(operator @ V, expected)
+            assert_array_equal(operator @ V.astype(dtype), expected)
+    features = HermiteFeatures(4, q)
+    if dtype != "float32":  # Kept in single precision.
+        assert_array_equal(features.transform(X.astype(dtype)), features.transform(X.astype(float)))
+        assert_array_equal(features.project(X.astype(dtype), V.T), features.project(X.astype(float), V.T))
+
+
+def test_complex_columns_are_multiplied_part_by_part_in_one_pass():
+    rng = np.random.default_rng(0)
+    operator = MomentOperator(data_set(300, 4), dtype="float64")
+    dense, V = operator.to_dense(), rng.standard_normal((10, 3)) + 1j * rng.standard_normal((10, 3))
+    before = operator.samples_read
+    tol = 1e-13 * np.abs(dense @ V).max()
+    assert_allclose(operator @ V, dense @ V, rtol=0, atol=tol)
+    assert operator.samples_read == before + 300
+    for product in (operator.matvec(V[:, 0]), operator.rmatvec(V[:, 0]), operator.H @ V[:, 0], operator.T @ V[:, 0]):
+        assert_allclose(product, dense @ V[:, 0], rtol=0, atol=tol)
+    assert_allclose((operator * 1j) @ V, 1j * dense @ V, rtol=0, atol=tol)
+    assert_allclose(operator @ V.astype("complex64"), dense @ V.astype("complex64"), rtol=0, atol=tol)
+
+
+def test_products_with_no_columns_have_none():
+    operator = MomentOperator(data_set(20, 3))
+    assert (operator @ np.empty((6, 0))).shape == (6, 0)
+    assert (operator @ np.empty((6, 0), dtype=complex)).shape == (6, 0)
+    assert HermiteFeatures(3, 2).project(np.ones((4, 3)), np.empty((0, 6))).shape == (4, 0)
+    assert operator.samples_read == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("power", [-980, -200, 200, 900])
+def test_products_are_homogeneous_in_labels_and_columns(power, dtype):
+    # Powers of two change no rounding.
+    (X, y), V = data_set(300, 4), np.random.default_rng(1).standard_normal((10, 2))
+    expected = MomentOperator((X, y), dtype=dtype) @ V
+    assert_array_equal(MomentOperator((X, 2.0**power * y), dtype=dtype) @ V, 2.0**power * expected)
+    assert_array_equal(MomentOperator((X, y), dtype=dtype) @ (2.0**power * V), 2.0**power * expected)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-300, 1e-30, 1e30, 1e300])
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_normalised_products_do_not_see_the_size_of_the_inputs(q, scale):
+    X, y = data_set(300, 4)
+    V = np.ones((HermiteFeatures(4, q).dim, 1))
+    expected = MomentOperator((X, y), degree=q, normalize=True) @ V
+    found = MomentOperator((scale * X, y), degree=q, normalize=True) @ V
+    # Single-precision products of inputs that agree to rounding, of double precision or of subnormal numbers.
+    assert_allclose(found, expected, rtol=0, atol=100 * EPS["float32"] * np.abs(expected).max())
+    small = np.float32(min(max(scale, 1e-30), 1e30)) * X.astype("float32")
+    found = MomentOperator((small, y), degree=q, normalize=True) @ V
+    assert_allclose(found, expected, rtol=0, atol=100 * EPS["float32"] * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("scale", [1e12, 1e60, 1e300])
+def test_inputs_whose_features_overflow_are_refused(scale):
+    X, y = data_set(300, 4)
+    for operator in (MomentOperator((scale * X, y)), MomentOperator([(scale * X, y)], y)):
+        with pytest.raises(ValueError, match=r"^X must be small enough for products of features of degree 2"):
+            operator @ np.ones(10)
+        with pytest.raises(ValueError, match=r"^X must be small enough"):
+            operator.to_dense()
+    with pytest.raises(ValueError, match=r"^columns must be finite"):
+        operator @ np.full(10, np.nan)
+
+
+def test_empty_batches_are_passed_over_wherever_they_are():
+    X, y = data_set(100, 3)
+    empty = [(X[:0], y[:0]), (np.empty(0), []), ([], [])]
+    expected = MomentOperator([(X, y)]) @ np.ones(6)
+    for data in ([*empty, (X, y)], [(X, y), *empty], [*empty, *batches_of(X, y, 0, 100), *empty]):
+        assert_array_equal(MomentOperator(data) @ np.ones(6), expected)
+        assert len(list(map_batches(lambda X, w: w, data, y))) == 1
+    with pytest.raises(ValueError, match=r"^data must hold at least one sample"):
+        MomentOperator(empty)
+
+
+def test_tuples_of_batches_are_batches():
+    X, y = data_set(100, 3)
+    expected = MomentOperator((X, y)) @ np.ones(6)
+    for edges in ((0, 100), (0, 50, 100), (0, 30, 60, 100)):
+        batches = batches_of(X, y, *edges)
+        for data in (tuple(batches), tuple(map(list, batches)), batches):
+            assert_allclose(MomentOperator(data) @ np.ones(6), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    # Nested lists of two rows are an array.
+    assert_array_equal(collect_labels(([[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0]))[1], [5.0, 6.0])
+
+
+@pytest.mark.parametrize("transform", [np.ones_like, np.zeros_like, lambda t: np.cos(t) ** 2 + np.sin(t) ** 2])
+def test_label_transforms_that_tell_no_labels_apart_are_refused(transform):
+    y = np.random.default_rng(0).standard_normal(100)
+    with pytest.raises(ValueError, match=r"^label_transform must tell labels apart, got "):
+        label_weights(y, transform)
+    with pytest.raises(
+        ValueError, match=r"^label_transform must map .* finite numbers, got shape \(100,\) of complex128"
+    ):
+        label_weights(y, lambda t: t + 1j)
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e-50, 1e38, 1e300])
+def test_transformed_labels_have_no_unit_and_raw_ones_keep_theirs(scale):
+    y = np.random.default_rng(0).standard_normal(100)
+    # A subnormal 1e-320 has 11 bits.
+    rtol = 1e-2 if scale < 1e-310 else 1e-13
+    assert_allclose(label_weights(scale * y, "tanh"), label_weights(y, "tanh"), rtol=0, atol=rtol)
+    assert_allclose(label_weights(scale * y) / scale, label_weights(y), rtol=0, atol=3 * rtol)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        ((np.ones((4, 3)),), r"data must be a tuple \(X, y\) or an iterable of batches \(X, y\), got a tuple of 1\."),
+        ((np.ones((4, 3)), np.ones(4), np.ones(4)), r"data must be a tuple \(X, y\) or .*, got a tuple of 3\."),
+        ([np.ones((4, 3)), np.ones(4)], r"data must yield pairs \(X, y\), got a ndarray\."),
+        ([(np.ones((4, 3)),)], r"data must yield pairs \(X, y\), got a tuple of 1\."),
+        (np.ones((4, 3)), r"data must yield pairs \(X, y\), got a ndarray\."),
+        ([(np.ones((4, 3)), list("abcd"))], r"y must be an array of real numbers"),
+        ([(np.ones((4, 3)) + 1j, np.ones(4))], r"X must be an array of real numbers, got dtype complex128"),
         ([], r"data must hold at least one sample, got an empty data set\."),
         ((np.ones((0, 3)), np.ones(0)), r"data must hold at least one sample, got an empty data set\."),
         ([(np.ones((0, 3)), np.ones(0))], r"data must hold at least one sample, got an empty data set\."),
@@ -267,6 +507,8 @@ def test_data_that_cannot_be_used_are_refused(data, message):
         (np.ones((10, 1)), {}, r"weights must have shape \(any\), got \(10, 1\)\."),
         ([np.nan] * 10, {}, r"weights must be finite"),
         (None, {"degree": 0}, r"degree must be an integer >= 1, got 0\."),
+        (None, {"n_jobs": 0}, r"n_jobs must be an integer other than 0 \(-1: all cores\), got 0\."),
+        (None, {"n_jobs": 1.5}, r"n_jobs must be an integer, got 1\.5\."),
         (None, {"dtype": "float16"}, r"dtype must be one of 'float32', 'float64', got 'float16'\."),
     ],
 )

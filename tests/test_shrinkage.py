@@ -4,13 +4,21 @@ import re
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from hierlib import HierarchicalTarget
 from hierlib.asymptotics import noise_edges, remainder_coefficient
 from hierlib.hermite import HermiteFeatures
 from hierlib.moment import MomentOperator, label_weights
-from hierlib.shrinkage import SampleBulk, edge_distance, effective_weights, leave_one_out, observed_alignment, shrink
+from hierlib.shrinkage import (
+    SampleBulk,
+    edge_distance,
+    effective_weights,
+    leave_one_out,
+    lower_harmonics,
+    observed_alignment,
+    shrink,
+)
 
 SEEDS = [1, 2, 3]
 
@@ -214,6 +222,52 @@ def test_effective_weights_are_those_of_features_of_unit_second_moment(d, degree
 
 def test_distances_are_positive_outside_and_taken_from_the_nearer_end():
     assert_allclose(edge_distance(np.array([-3.0, -1.0, 0.0, 1.5, 4.0]), np.array([-1.0, 2.0])), [2, 0, -1, -0.5, 2])
+
+
+@pytest.mark.parametrize("power", [-1000, -300, 300, 1000])
+def test_levels_scale_with_the_weights(power):
+    # Powers of two change no rounding.
+    v, z = np.random.default_rng(0).standard_normal(3000), np.array([-3.0, 0.1, 2.5])
+    one, other = SampleBulk(v, 20, 2), SampleBulk(2.0**power * v, 20, 2)
+    assert_array_equal(other.edges, 2.0**power * one.edges)
+    assert_array_equal(other.interval(), 2.0**power * one.interval())
+    s = one.resolvent(z)
+    assert_array_equal(other.resolvent(2.0**power * z), s / 2.0**power)
+    h = np.random.default_rng(1).standard_normal((3000, 3))
+    assert_array_equal(
+        observed_alignment(h, 2.0**power * v, s / 2.0**power, 210, 1.0), observed_alignment(h, v, s, 210, 1.0)
+    )
+    assert_array_equal(leave_one_out(h, 2.0**power * v, s / 2.0**power), leave_one_out(h, v, s))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float16", "float32"])
+def test_results_do_not_depend_on_the_type_of_equal_numbers(dtype):
+    w, norms, h = np.array([100, -90, 50, -60]), np.array([90, 80, 100, 120]), np.full((4, 1), 100)
+    assert_array_equal(
+        effective_weights(w.astype(dtype), 2, 3, norms.astype(dtype)), effective_weights(w * 1.0, 2, 3, norms * 1.0)
+    )
+    assert_array_equal(SampleBulk(w.astype(dtype), 5, 2).interval(), SampleBulk(w * 1.0, 5, 2).interval())
+    s = np.array([1])
+    assert_array_equal(leave_one_out(h.astype(dtype), w.astype(dtype), s.astype(dtype)), leave_one_out(h, w * 1.0, s))
+    assert_array_equal(
+        observed_alignment(h.astype(dtype), w.astype(dtype), s.astype(dtype), 9), observed_alignment(h, w, s, 9)
+    )
+
+
+@pytest.mark.parametrize(("d", "q"), [(2, 3), (3, 3), (4, 3), (4, 4), (3, 6), (5, 2)])
+def test_lower_harmonics_are_the_largest_second_moments_on_the_sphere(d, q):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200_000 // HermiteFeatures(d, q).dim, d))
+    X *= np.sqrt(d) / np.linalg.norm(X, axis=1, keepdims=True)
+    F = HermiteFeatures(d, q).transform(X)
+    largest = np.linalg.eigvalsh(F.T @ F / len(F))[-1] * np.prod(1 + 2 * np.arange(q) / d)
+    # The largest of D sample eigenvalues lies up to (1 + sqrt(D/n))^2 higher.
+    assert lower_harmonics(d, q) - 0.1 < largest < lower_harmonics(d, q) * (1 + np.sqrt(F.shape[1] / len(F))) ** 2 + 0.1
+
+
+def test_lower_harmonics_vanish_in_high_dimensions():
+    assert_allclose([lower_harmonics(d, q) for d, q in ((1, 1), (1, 2), (4, 3), (12, 4), (120, 8))], 1, rtol=1e-12)
+    assert lower_harmonics(60, 4) == 1
 
 
 def test_small_dimensions_have_no_remainder():

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -424,7 +425,157 @@ def test_predictions_are_invariant_under_signs_and_order_of_the_features(small):
     assert_allclose(model.predict(X), expected, rtol=0, atol=1e-10 * np.ptp(expected))
 
 
+# Sizes and types of numbers
+
+OPTIONS = {
+    "paper": {"n_features": 2},
+    "least squares": {"n_features": 2, "second_layer": "least_squares", "leave_one_out": True, "ranking": "edge"},
+    "auto": {"n_features": "auto", "normalize": True, "holdout": 0.3},
+    "tanh": {"n_features": 2, "label_transform": "tanh"},
+    "callable": {"n_features": 2, "label_transform": lambda t: np.clip(t, -2, 2), "ranking": "edge"},
+    "optimal": {"n_features": 2, "label_transform": "optimal", "normalize": True, "ranking": "edge"},
+    "recommended": HierarchicalSpectralRegressor.recommended().get_params(),
+}
+
+
+@pytest.mark.parametrize("scale", [2.0**-990, 2.0**-170, 2.0**120, 2.0**990, 1e-300, 1e-50, 1e38, 1e300])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_scaled_labels_give_the_same_components_and_scaled_predictions(small, name, scale):
+    _, X, y = small
+    if name == "auto":
+        y = np.tanh(y)  # Bounded, so that features can be counted without a transform.
+    first, scaled = (HierarchicalSpectralRegressor(**OPTIONS[name]).fit(X, t) for t in (y, scale * y))
+    assert len(first.components_)
+    # Powers of two change nothing but scores of the splines' penalties by rounding; for other scales the labels round,
+    # and their single-precision products.
+    tol = 1e-10 if np.frexp(scale)[0] == 0.5 else 1e-5
+    unit = 1.0 if first.label_transform else scale
+    assert_allclose(scaled.components_, first.components_, rtol=0, atol=tol)
+    assert_allclose(scaled.eigenvalues_ / unit, first.eigenvalues_, rtol=tol)
+    assert_allclose(scaled.second_layer_ / scale, first.second_layer_, rtol=0, atol=10 * tol)
+    assert_allclose(scaled.predict(X) / scale, first.predict(X), rtol=0, atol=10 * tol * np.ptp(y))
+    assert_allclose(scaled.score(X, scale * y), first.score(X, y), rtol=0, atol=10 * tol)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e-3, 1e3, 1e30])
+@pytest.mark.parametrize("name", ["auto", "optimal", "recommended"])
+def test_first_layer_of_a_normalised_fit_does_not_see_the_size_of_the_inputs(small, name, scale):
+    _, X, y = small
+    options = OPTIONS[name] | {"normalize": True}
+    first, scaled = (HierarchicalSpectralRegressor(**options).fit(Z, y) for Z in (X, scale * X))
+    assert_allclose(scaled.components_, first.components_, rtol=0, atol=1e-5)
+    assert_allclose(scaled.eigenvalues_, first.eigenvalues_, rtol=1e-5)
+    if 1e-38 < scale < 1e38:
+        single = clone(scaled).fit((np.float32(scale) * X.astype("float32")), y)
+        assert_allclose(single.components_, first.components_, rtol=0, atol=1e-4)
+    # The upper layers use x itself, which says nothing at such sizes: the mean label at least.
+    assert np.isfinite(scaled.predict(scale * X)).all()
+
+
+@pytest.mark.parametrize("name", ["paper", "recommended"])
+def test_inputs_whose_features_overflow_are_refused(small, name):
+    _, X, y = small
+    for scale in (1e90, 1e300):
+        with pytest.raises(ValueError, match=r"^X must be small enough for products of"):
+            HierarchicalSpectralRegressor(**OPTIONS[name]).fit(scale * X, y)
+    with pytest.raises(ValueError, match=r"^X must be small enough for products of"):
+        HierarchicalSpectralRegressor(**OPTIONS[name]).fit(X, y).predict(1e200 * X)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "float16", "float32", "longdouble"])
+@pytest.mark.parametrize("name", ["paper", "least squares", "tanh", "optimal"])
+def test_fits_do_not_depend_on_the_type_of_equal_numbers(name, dtype):
+    rng = np.random.default_rng(0)
+    # Squares leave int8; sums of squares of squares float16.
+    X = rng.integers(0, 2, (600, 4)) * (1 if dtype == "bool" else rng.integers(-90, 90, (600, 4)))
+    y = (X[:, 0] > 0) * (1 if dtype == "bool" else X[:, 1] // 2 + 50)
+    model = HierarchicalSpectralRegressor(**OPTIONS[name])
+    expected = clone(model).fit(X.astype(float), y.astype(float))
+    typed = X.astype(dtype), y.astype(dtype)
+    for fitted in (clone(model).fit(*typed), clone(model).fit_stream(typed), clone(model).fit_stream([typed])):
+        assert_array_equal(fitted.components_, expected.components_)
+        assert_array_equal(fitted.second_layer_, expected.second_layer_)
+        assert_array_equal(fitted.predict(typed[0]), expected.predict(X.astype(float)))
+        assert_array_equal(fitted.transform(typed[0]), expected.transform(X.astype(float)))
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize(("d", "q"), [(1, 2), (1, 4), (2, 3), (3, 2), (3, 3), (4, 4), (6, 4), (3, 8), (4, 6), (12, 2)])
+def test_no_features_are_counted_in_noise_however_small_the_dimension_and_high_the_degree(d, q, normalize):
+    # In 1 of 100 samples noise may reach beyond the interval; fixed seeds.
+    for n in (50, 400):
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            X, y = rng.standard_normal((n, d)), rng.standard_normal(n)
+            options = {"normalize": normalize, "label_transform": "tanh", "ranking": "edge", "n_jobs": 1}
+            assert not len(HierarchicalSpectralRegressor("auto", q, **options).fit(X, y).eigenvalues_)
+
+
 # Data sets, seeds and tools
+
+
+class Stream:
+    """Batches in an order that depends on the pass, read into the same memory each time."""
+
+    def __init__(self, X, y, change=None):
+        self.X, self.y, self.change, self.passes = X, y, change, 0
+
+    def __iter__(self):
+        self.passes += 1
+        starts = list(range(0, len(self.y), 250))
+        if self.change and self.passes > self.change:
+            starts = starts[::-1]
+        X, y = np.empty((250, self.X.shape[1])), np.empty(250)
+        for start in starts:
+            X[:], y[:] = self.X[start : start + 250], self.y[start : start + 250]
+            yield X, y
+            X[:], y[:] = np.nan, np.nan
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_streams_that_fill_the_same_memory_again_are_fitted_like_lists_of_batches(small, name):
+    _, X, y = small
+    expected = HierarchicalSpectralRegressor(**OPTIONS[name], **({} if name == "recommended" else {"n_jobs": 1}))
+    expected.fit_stream([(X[a : a + 250], y[a : a + 250]) for a in range(0, 3000, 250)])
+    for n_jobs in (1, 2):
+        model = clone(expected).set_params(n_jobs=n_jobs).fit_stream(Stream(X, y))
+        assert_array_equal(model.components_, expected.components_)
+        assert_array_equal(model.predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_streams_whose_order_changes_are_refused_in_whatever_pass_it_does(small, name):
+    _, X, y = small
+    steady = Stream(X, y)
+    HierarchicalSpectralRegressor(**OPTIONS[name]).fit_stream(steady)
+    # The first three begin with the check that it is no iterator, and the number of columns.
+    for change in range(3, steady.passes):
+        with pytest.raises(ValueError, match=r"^data must yield the same samples on every pass: label 0 was"):
+            HierarchicalSpectralRegressor(**OPTIONS[name]).fit_stream(Stream(X, y, change))
+
+
+def test_transformers_name_their_outputs_and_fill_data_frames(small):
+    _, X, y = small
+    model = HierarchicalSpectralRegressor(2).fit(X, y)
+    names = ["hierarchicalspectralregressor0", "hierarchicalspectralregressor1"]
+    assert list(model.get_feature_names_out()) == names
+    arrays, predictions = model.transform(X), model.predict(X)
+    frame = model.set_output(transform="pandas").transform(X)
+    assert list(frame.columns) == names
+    assert_array_equal(frame, arrays)
+    assert_array_equal(model.predict(X), predictions)
+    with sklearn.config_context(transform_output="pandas"):
+        assert_array_equal(HierarchicalSpectralRegressor(2).fit(X, y).predict(X), predictions)
+        assert_array_equal(model.predict(X), predictions)
+    assert list(HierarchicalSpectralRegressor(2).fit_stream([(X, y)]).get_feature_names_out()) == names
+
+
+def test_empty_batches_and_tuples_of_batches_are_fitted_like_arrays(small):
+    _, X, y = small
+    expected = HierarchicalSpectralRegressor(2).fit(X, y).predict(X)
+    empty = (X[:0], y[:0])
+    for data in ([empty, (X, y), empty], (empty, (X, y)), ((X, y),)):
+        assert_allclose(HierarchicalSpectralRegressor(2).fit_stream(data).predict(X), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("holdout", [0.0, 0.4])
@@ -519,6 +670,12 @@ def test_pipelines_clones_cross_validation_and_pickles_work(small):
         ({"degree": 0}, "degree must be an integer >= 1, got 0."),
         ({"holdout": -0.1}, "holdout must be a finite number >= 0 and <= 0.9, got -0.1."),
         ({"holdout": 0.95}, "holdout must be a finite number >= 0 and <= 0.9, got 0.95."),
+        ({"holdout": 1e-4}, "holdout must be 0 or leave at least 2 of the 3000 samples to layers 2 and 3, got 0.0001."),
+        ({"random_state": -1}, "random_state must be an integer >= 0 or a numpy.random.Generator, got -1."),
+        ({"random_state": "a"}, "random_state must be an integer >= 0 or a numpy.random.Generator, got 'a'."),
+        ({"n_jobs": 0}, "n_jobs must be an integer other than 0 (-1: all cores), got 0."),
+        ({"label_transform": lambda t: np.cos(t) ** 2 + np.sin(t) ** 2}, "label_transform must tell labels apart, got"),
+        ({"label_transform": lambda t: t + 1j}, "label_transform must map 3000 labels to as many finite numbers"),
         ({"tol": 0}, "tol must be a finite number > 0, got 0."),
         ({"max_passes": 0}, "max_passes must be an integer >= 1, got 0."),
         ({"label_transform": "sign"}, "label_transform must be one of 'tanh', 'optimal', got 'sign'."),
@@ -540,6 +697,7 @@ def test_parameters_out_of_range_are_refused(small, options, message):
         (np.ones((5, 3)), [1, 2, 3, 4, np.nan], r"Input y contains NaN"),
         (np.ones((5, 3)), [1, 2, 3, 4, np.inf], r"Input y contains infinity"),
         (np.ones((5, 3)), np.full(5, 2.5), r"y must not be constant, got 2\.5 everywhere\."),
+        (np.ones((5, 3)), [0.3, 0.3, 0.1 + 0.2, 0.3, 0.3], r"y must not be constant, got 0\.3 everywhere\."),
         (np.full((5, 3), np.nan), np.arange(5.0), r"Input X contains NaN"),
         (np.ones((1, 3)), [1.0], r"minimum of 2 is required"),
         (np.ones(5), np.arange(5.0), r"Expected 2D array"),
