@@ -9,6 +9,7 @@ make one matrix product with the lower features, followed by a weighted sum over
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 from math import comb
 from typing import Any
@@ -48,7 +49,11 @@ class QuadraticKernel:
         edges = np.linspace(0, d, max(1, round(d / rows)) + 1).astype(int).tolist()
         self.row_blocks = list(pairwise(edges))
         self.largest = k * max(hi - lo for lo, hi in self.row_blocks)
-        self.triangle = np.triu_indices(d)
+
+    @cached_property
+    def triangle(self) -> tuple[np.ndarray, np.ndarray]:
+        """Index pairs of the features: only products need these d^2 numbers, the layout of the blocks does not."""
+        return np.triu_indices(self.d)
 
     def pack(self, V: np.ndarray) -> list[np.ndarray]:
         """Lay the columns of V, shape (dim, k), out: traces, and the rows of M in blocks."""

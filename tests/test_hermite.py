@@ -109,6 +109,16 @@ def test_weighted_sums_of_tiles_equal_those_of_formed_features(d, q):
     assert_allclose(kernel.unpack(sums), expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
 
 
+def test_blocks_of_rows_are_laid_out_without_the_index_pairs_in_any_dimension():
+    # The index pairs would be 8 TB: a layout that forms them fails.
+    d = 10**6
+    blocks = HermiteFeatures(d, 2).kernel(2).row_blocks
+    starts, stops = np.array(blocks).T
+    assert (starts[0], stops[-1]) == (0, d)
+    assert_array_equal(starts[1:], stops[:-1])
+    assert (stops > starts).all()
+
+
 @pytest.mark.parametrize(("d", "q"), [(4, 1), (5, 2), (4, 3), (3, 4)])
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=15, deadline=None)
