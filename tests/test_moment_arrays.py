@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, moment
 from hierlib.krylov import largest_modulus
@@ -61,3 +61,19 @@ def test_arrays_that_cannot_be_used_are_refused(library):
         MomentOperator((X * float("nan"), y))
     with pytest.raises(ValueError, match=r"expected 11, got 10\."):
         MomentOperator((X, y), np.ones(11)) @ np.ones(6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_products_do_not_depend_on_the_type_of_equal_numbers(dtype, normalize):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X, y, V = rng.integers(-100, 100, (500, 4)), rng.integers(-100, 100, 500), np.ones((10, 2))
+    typed = tuple(torch.asarray(array).to(getattr(torch, dtype)) for array in (X, y))
+    wide = tuple(torch.asarray(array).to(torch.float64) for array in (X, y))
+    expected = MomentOperator(wide, normalize=normalize) @ V
+    assert_array_equal(MomentOperator(typed, normalize=normalize) @ V, expected)
+    for data in ([typed], (typed, typed)):
+        # numpy's own kernel: rounding of single-precision products of 500 samples.
+        product = MomentOperator(data, normalize=normalize) @ V
+        assert_allclose(product, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
