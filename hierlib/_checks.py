@@ -64,18 +64,21 @@ def check_callable(name: str, value: object) -> Callable:
     return value
 
 
-def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Return `value` as a finite floating-point array of the given shape (None: any length)."""
-    array = np.asarray(value)
+def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...] | None) -> np.ndarray:
+    """Return `value` as a finite floating-point array of the given shape (None: any length, or any shape)."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        msg = f"{name} must be an array of real numbers, got rows of different lengths."
+        raise ValueError(msg) from None
     if array.dtype.kind not in "fiub":
         msg = f"{name} must be an array of real numbers, got dtype {array.dtype}."
         raise ValueError(msg)
     if array.dtype.kind != "f":
         array = array.astype(float)
-    matches = array.ndim == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
-    )
-    if not matches:
+    if shape is not None and not (
+        array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    ):
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
         msg = f"{name} must have shape {wanted}, got {array.shape}."
         raise ValueError(msg)
