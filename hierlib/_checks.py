@@ -101,22 +101,27 @@ def check_generator(rng: object) -> np.random.Generator:
     return rng
 
 
-def check_array(name: str, value: ArrayLike, *, shape: tuple[int | None, ...], finite: bool = True) -> np.ndarray:
-    """Return `value` as a finite array of the given shape (None: any length), in single or double precision.
+def check_array(
+    name: str, value: ArrayLike, *, shape: tuple[int | None, ...] | None, finite: bool = True
+) -> np.ndarray:
+    """Return `value` as a finite array of the given shape (None: any length, or any shape), single or double precision.
 
     Other types of numbers become double precision: their squares may not fit where they do themselves.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        msg = f"{name} must be an array of real numbers, got rows of different lengths."
+        raise ValueError(msg) from None
     if array.dtype.kind not in "fiub":
         msg = f"{name} must be an array of real numbers, got dtype {array.dtype}."
         raise ValueError(msg)
     if array.dtype not in (np.float32, np.float64):
         with np.errstate(over="ignore"):
             array = array.astype(float)
-    matches = array.ndim == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
-    )
-    if not matches:
+    if shape is not None and not (
+        array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    ):
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
         msg = f"{name} must have shape {wanted}, got {array.shape}."
         raise ValueError(msg)

@@ -221,9 +221,7 @@ def predict(
     origin = edges if ranking == "edge" else np.zeros(2)
     score = np.abs(eigenvalues - origin)[exists]
     counts = np.full(roots.shape, np.inf)
-    counts[exists] = sum(
-        bulk.noise_count(side, origin[column] + side * score) for column, side in enumerate((-1, 1))
-    )
+    counts[exists] = sum(bulk.noise_count(side, origin[column] + side * score) for column, side in enumerate((-1, 1)))
     # An outlier shifts by cos^2 times the sum of h_i^2 v/(1 - vs) over the sample; the variance of h_i^2 is 2.
     kernel, _ = resolvent_kernels(1 - roots[exists][:, None] * law.values)
     width = alignments[exists] * np.sqrt(2 / n * ((law.values * kernel) ** 2 @ law.masses))

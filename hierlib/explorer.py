@@ -68,8 +68,8 @@ def positive_weights(n_features: int, gamma: float) -> np.ndarray:
     >>> positive_weights(2, 1.0).round(3)
     array([0.894, 0.447])
     """
-    powers = np.arange(1, n_features + 1) ** -float(gamma)
-    return theory.normalization(n_features, gamma) * powers
+    norm = theory.normalization(n_features, gamma)
+    return norm * np.arange(1, n_features + 1) ** -float(gamma)
 
 
 def label_transform(link: str) -> str | None:

@@ -14,6 +14,8 @@ solve), or less where said; D up to a few thousand.
 
 from __future__ import annotations
 
+import numbers
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -91,8 +93,9 @@ def resolvent(matrix: ArrayLike, z: complex) -> np.ndarray:
            [ 0., -1.]])
     """
     matrix = _check_symmetric("matrix", matrix)
+    z = _check_point(z)
     try:
-        return np.linalg.inv(complex(z) * np.eye(len(matrix)) - matrix)
+        return np.linalg.inv(z * np.eye(len(matrix)) - matrix)
     except np.linalg.LinAlgError:
         msg = f"z must lie outside the spectrum of matrix, got the eigenvalue {z!r}."
         raise ValueError(msg) from None
@@ -263,7 +266,7 @@ def spectral_gaps(eigenvalues: ArrayLike) -> np.ndarray:
     >>> spectral_gaps([4.0, -3.0, 2.5])
     array([1.5, 3. , 1.5])
     """
-    theta = check_array("eigenvalues", eigenvalues, shape=(None,))
+    theta = _check_vector("eigenvalues", eigenvalues)
     distance = np.abs(theta[:, None] - theta)
     np.fill_diagonal(distance, np.abs(theta))
     return distance.min(axis=1)
@@ -309,14 +312,14 @@ def davis_kahan_bound(noise_norm: ArrayLike, gap: ArrayLike) -> np.ndarray:
     >>> davis_kahan_bound(0.1, [1.0, 0.5, 0.1])
     array([0.2, 0.4, 1. ])
     """
-    norm, gap = np.asarray(noise_norm, dtype=float), np.asarray(gap, dtype=float)
+    norm, distance = check_array("noise_norm", noise_norm, shape=None), check_array("gap", gap, shape=None)
     if not np.all(norm >= 0):
         msg = f"noise_norm must be >= 0, got {noise_norm!r}."
         raise ValueError(msg)
-    if not np.all(gap > 0):
+    if not np.all(distance > 0):
         msg = f"gap must be > 0, got {gap!r}."
         raise ValueError(msg)
-    return np.minimum(1.0, 2 * norm / gap)
+    return np.minimum(1.0, 2 * norm / distance)
 
 
 def first_order(eigenvalues: ArrayLike, eigenvectors: ArrayLike, noise: ArrayLike, k: int) -> FirstOrder:
@@ -364,7 +367,7 @@ def first_order(eigenvalues: ArrayLike, eigenvectors: ArrayLike, noise: ArrayLik
     >>> first_order([2.0, 1.0], np.eye(3)[:2], noise, 0)
     FirstOrder(mixing=array([0. , 0.1, 0. ]), leakage=array([0. , 0. , 0.1]))
     """
-    theta = check_array("eigenvalues", eigenvalues, shape=(None,))
+    theta = _check_vector("eigenvalues", eigenvalues)
     rows = check_array("eigenvectors", eigenvectors, shape=(len(theta), None))
     noise = _check_symmetric("noise", noise)
     if noise.shape[0] != rows.shape[1]:
@@ -620,9 +623,9 @@ def _mixed_moments(weights: np.ndarray) -> np.ndarray:
 
 
 def _check_moment_model(weights: ArrayLike, n: float, dim: int) -> tuple[np.ndarray, float, int]:
-    weights = check_array("weights", weights, shape=(None,))
+    weights = _check_vector("weights", weights)
     n = check_real("n", n, low=0, open_low=True)
-    dim = check_integer("dim", dim, low=len(weights))
+    dim = check_integer("dim", dim, low=len(weights), high=10**60)
     if not weights.all() or len(np.unique(weights)) < len(weights):
         msg = f"weights must be non-zero and distinct, got {weights}."
         raise ValueError(msg)
@@ -630,6 +633,24 @@ def _check_moment_model(weights: ArrayLike, n: float, dim: int) -> tuple[np.ndar
         msg = f"weights must have norm 1, got {np.linalg.norm(weights):g}."
         raise ValueError(msg)
     return weights, n, dim
+
+
+def _check_vector(name: str, value: ArrayLike) -> np.ndarray:
+    vector = check_array(name, value, shape=(None,))
+    if not vector.size:
+        msg = f"{name} must hold at least one number, got none."
+        raise ValueError(msg)
+    return vector
+
+
+def _check_point(z: complex) -> complex:
+    if isinstance(z, numbers.Complex) and not isinstance(z, bool | np.bool_):
+        with suppress(OverflowError):
+            point = complex(z)
+            if np.isfinite(point):
+                return point
+    msg = f"z must be a finite complex number, got {type(z).__name__}."
+    raise ValueError(msg)
 
 
 def _check_symmetric(name: str, value: ArrayLike) -> np.ndarray:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import zeta
 
-from hierlib._checks import check_integer, check_real
+from hierlib._checks import check_array, check_integer, check_real
 
 __all__ = [
     "alignment_error",
@@ -54,6 +54,9 @@ __all__ = [
 ]
 
 Link = str | Callable[..., Any]
+
+# Sums over features take arrays of that length; powers of an index and of gamma are floats, and so is D.
+MAX_FEATURES, MAX_GAMMA, MAX_DIM = 10**8, 15.0, 10**60
 
 
 def normalization(n_features: int, gamma: float) -> float:
@@ -252,7 +255,7 @@ def noise_norm(n: ArrayLike, *, dim: int, sharp: bool = False) -> Any:
     >>> noise_norm([100, 400], dim=100)
     array([1. , 0.5])
     """
-    dim = check_integer("dim", dim, low=1)
+    dim = check_integer("dim", dim, low=1, high=MAX_DIM)
     size = _check_samples(n)
     return _restore((2.0 if sharp else 1.0) * np.sqrt(dim / size), n)
 
@@ -312,7 +315,7 @@ def recovery_threshold(
     >>> recovery_threshold([1, 2], dim=100, n_features=2, gamma=1.0, sharp=True)
     array([ 62.5, 250. ])
     """
-    dim = check_integer("dim", dim, low=1)
+    dim = check_integer("dim", dim, low=1, high=MAX_DIM)
     n_features, gamma = _check_model(n_features, gamma)
     index = _check_indices("i", i, n_features)
     _check_assumption(gamma, link, sharp=sharp, strict=strict)
@@ -374,6 +377,8 @@ def alignment_error(
     >>> alignment_error([1, 2], 10_000, dim=100, n_features=2, gamma=1.0, sharp=True).round(6)
     array([0.013125, 0.0225  ])
     """
+    n_features, gamma = _check_model(n_features, gamma)
+    _check_indices("k", k, n_features)
     threshold = recovery_threshold(
         k, dim=dim, n_features=n_features, gamma=gamma, sharp=sharp, link=link, strict=strict
     )
@@ -430,7 +435,7 @@ def recovered_count(
     """
     size = _check_samples(n)
     threshold = recovery_threshold(
-        np.arange(1, check_integer("n_features", n_features, low=1) + 1),
+        np.arange(1, check_integer("n_features", n_features, low=1, high=MAX_FEATURES) + 1),
         dim=dim,
         n_features=n_features,
         gamma=gamma,
@@ -487,6 +492,7 @@ def recovered_count_rate(
     array([1., 2.])
     """
     size = _check_samples(n)
+    n_features, gamma = _check_model(n_features, gamma)
     _check_decay(gamma)
     first, last = recovery_threshold(
         np.array([1, n_features]),
@@ -583,8 +589,8 @@ def weight_tail_rate(m: ArrayLike, *, n_features: int, gamma: float) -> Any:
     array([0.952, 0.995])
     """
     n_features, gamma = _check_model(n_features, gamma)
-    known = np.atleast_1d(np.asarray(m, dtype=float))
-    if not np.all(np.isfinite(known) & (known > 0)):
+    known = np.atleast_1d(check_array("m", m, shape=None))
+    if not np.all(known > 0):
         msg = f"m must be positive, got {m!r}."
         raise ValueError(msg)
     if gamma > 0.5:
@@ -701,9 +707,9 @@ def mse_partial(
     >>> mse_partial([250, 2500, 25000], dim=100, n_features=2, gamma=1.0).round(4)
     array([1.    , 0.2247, 0.0238])
     """
-    dim = check_integer("dim", dim, low=1)
+    dim = check_integer("dim", dim, low=1, high=MAX_DIM)
     size = _check_samples(n)
-    index = np.arange(1, check_integer("n_features", n_features, low=1) + 1)
+    index = np.arange(1, check_integer("n_features", n_features, low=1, high=MAX_FEATURES) + 1)
     threshold = recovery_threshold(index, dim=dim, n_features=n_features, gamma=gamma, sharp=True, strict=strict)
     count = np.searchsorted(threshold + 2 * dim, size, side="right")
     tail = weight_tail(count, n_features=n_features, gamma=gamma)
@@ -753,7 +759,7 @@ def partial_recovery_factor(gamma: float) -> float:
     >>> round(partial_recovery_factor(1.0), 3), partial_recovery_factor(0.5)
     (2.667, 1.0)
     """
-    gamma = check_real("gamma", gamma, low=0, open_low=True)
+    _check_decay(gamma)
     return 8 * gamma**2 / (1 + 2 * gamma)
 
 
@@ -810,6 +816,7 @@ def mse_rate(
     array([1.04, 1.01, 1.  ])
     """
     size = _check_samples(n)
+    n_features, gamma = _check_model(n_features, gamma)
     _check_power_law(gamma)
     last = recovery_threshold(
         n_features, dim=dim, n_features=n_features, gamma=gamma, sharp=sharp, link=link, strict=strict
@@ -1021,11 +1028,12 @@ def _tail_sums(n_features: int, gamma: float) -> np.ndarray:
 
 
 def _check_model(n_features: int, gamma: float) -> tuple[int, float]:
-    return check_integer("n_features", n_features, low=1), check_real("gamma", gamma, low=0)
+    n_features = check_integer("n_features", n_features, low=1, high=MAX_FEATURES)
+    return n_features, check_real("gamma", gamma, low=0, high=MAX_GAMMA)
 
 
 def _check_decay(gamma: float) -> None:
-    check_real("gamma", gamma, low=0, open_low=True)
+    check_real("gamma", gamma, low=0, high=MAX_GAMMA, open_low=True)
 
 
 def _check_power_law(gamma: float) -> None:
@@ -1054,11 +1062,11 @@ def _check_assumption(gamma: float, link: object, *, sharp: bool, strict: bool) 
 
 
 def _check_indices(name: str, value: ArrayLike, n_features: int, *, low: int = 1) -> np.ndarray:
-    index = np.atleast_1d(np.asarray(value))
-    if index.dtype.kind not in "iu" or np.any(index < low) or np.any(index > n_features):
+    index = np.atleast_1d(check_array(name, value, shape=None))
+    if np.asarray(value).dtype.kind not in "iu" or np.any(index < low) or np.any(index > n_features):
         msg = f"{name} must hold integers >= {low} and <= n_features = {n_features}, got {value!r}."
         raise ValueError(msg)
-    return index.astype(float)
+    return index
 
 
 def _check_samples(n: ArrayLike) -> np.ndarray:
@@ -1066,11 +1074,11 @@ def _check_samples(n: ArrayLike) -> np.ndarray:
 
 
 def _check_positive(name: str, kind: str, value: ArrayLike) -> np.ndarray:
-    array = np.atleast_1d(np.asarray(value))
-    if array.dtype.kind not in "iuf" or not np.all(np.isfinite(array) & (array > 0)):
+    array = np.atleast_1d(check_array(name, value, shape=None)).astype(float)
+    if np.asarray(value).dtype.kind == "b" or not np.all(array > 0):
         msg = f"{name} must hold positive finite {kind}, got {value!r}."
         raise ValueError(msg)
-    return array.astype(float)
+    return array
 
 
 def _check_window(size: np.ndarray, low: float, high: float) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from math import comb
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.integrate import quad
 from scipy.optimize import brentq
@@ -25,6 +28,7 @@ from hierlib.asymptotics import (
     predict,
     remainder_coefficient,
 )
+from hierlib.label_transforms import lowest_threshold_transform
 from hierlib.perturbation import population_remainder
 
 MIXED = np.array([1.0, -1.0, 1.0, -1.0]) * np.arange(1, 5) ** -0.5
@@ -692,7 +696,10 @@ def test_noise_edges_count_the_features_and_approach_the_bulk():
         ({"target": TargetParameters(np.array([]), d=9, q=2)}, "weights must hold at least one number and no zero"),
         ({"target": TargetParameters(np.array([1.0, 0.0]), d=9, q=2)}, "no zero"),
         ({"target": TargetParameters(np.ones(9) / 3, d=9, q=1)}, "weights must number fewer than D = 9, got 9"),
-        ({"target": TargetParameters(np.ones(1), d=1, q=1)}, "d must be an integer >= 2 and <= 1000000000000000000, got 1"),
+        (
+            {"target": TargetParameters(np.ones(1), d=1, q=1)},
+            "d must be an integer >= 2 and <= 1000000000000000000, got 1",
+        ),
         ({"target": TargetParameters(np.ones(1), d=9, q=0)}, "q must be an integer >= 1 and <= 30, got 0"),
         ({"label_transform": lambda y: y.sum()}, "label_transform must map an array to finite values"),
         ({"label_transform": np.zeros_like}, "label_transform must not be constant"),
@@ -716,3 +723,236 @@ def test_other_functions_refuse_bad_input():
         noise_edges(np.ones(5), 3)
     with pytest.raises(ValueError, match="level must be a finite number > 0 and < 1, got 1"):
         noise_edges(np.array([-1.0, 1.0]), 3, level=1)
+
+
+# Exchangeable features ----------------------------------------------------------------------------------------------
+
+LAW_LINKS = {"identity": lambda t: t, "tanh": np.tanh, "even": lambda t: t**2, "quadratic": lambda t: t**2 + t - 1}
+
+
+@given(
+    sizes=st.lists(st.sampled_from([1.0, 0.8, 0.799999, 0.5]), min_size=1, max_size=5),
+    signs=st.lists(st.sampled_from([-1.0, 1.0]), min_size=5, max_size=5),
+    link=st.sampled_from(list(LAW_LINKS)),
+    transform=st.sampled_from([None, "tanh"]),
+    ratio=st.sampled_from([0.5, 3, 30, 500]),
+    ranking=st.sampled_from(["modulus", "edge"]),
+    kept=st.integers(1, 7),
+)
+@example([1.0] * 4, [1.0] * 5, "identity", "tanh", 500, "modulus", 1)
+@example([1.0] * 4, [1.0, -1.0, 1.0, -1.0, 1.0], "even", "tanh", 500, "modulus", 3)
+def test_overlap_of_kept_directions_is_at_most_their_number_and_the_same_for_features_that_are(
+    sizes, signs, link, transform, ratio, ranking, kept
+):
+    weights = np.array(sizes) * signs[: len(sizes)]
+    target = TargetParameters(weights / np.linalg.norm(weights), 300, 1, LAW_LINKS[link])
+    prediction = predict(target, int(ratio * 300), transform, ranking=ranking, n_features=kept)
+    assert np.all((prediction.alignments >= 0) & (prediction.alignments <= 1))
+    assert prediction.alignments.sum() <= kept * (1 + 1e-12)
+    assert np.all((prediction.retention >= 0) & (prediction.retention <= 1 + 1e-12))
+    # An even link does not see a sign.
+    alike = np.abs(weights) if link == "even" else weights
+    for value in np.unique(alike):
+        # The transform that adds the features leaves 1e-16 of a law whose tails have 1e-10 of a threshold's slope.
+        assert np.ptp(prediction.alignments[alike == value]) < 1e-7
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_features_of_nearly_equal_weight_are_kept_like_features_of_equal_weight(kept):
+    def alignments(apart):
+        weights = 0.5 * (1 + apart * np.arange(4))
+        return predict(TargetParameters(weights, 60, 2), 10**6, "tanh", n_features=kept).alignments
+
+    equal = alignments(0.0)
+    assert_allclose(equal, kept / 4 * alignments(0.0).sum() / kept, rtol=1e-9)
+    # Ranks follow eigenvalues that fluctuate by 1e-3 from sample to sample: a difference of 1e-9 is a millionth of it.
+    assert_allclose(alignments(1e-9), equal, atol=1e-5)
+    assert_allclose(alignments(1e-6), equal, atol=1e-2)
+    assert np.sort(alignments(0.3))[-kept:].min() > 0.9
+
+
+def test_equal_features_are_kept_as_often_as_in_samples():
+    dim, n, seeds, weights = 100, 4000, 40, np.array([0.7, 0.685, 0.2])
+    prediction = predict(TargetParameters(weights, dim, 1), n, np.tanh, n_features=1)
+    found = []
+    for seed in range(seeds):
+        features, y = gaussian_sample(weights, dim, n, np.random.default_rng(seed))
+        standard = y / np.sqrt(np.sum(weights**2))
+        values, vectors = np.linalg.eigh(moment_matrix(features, np.tanh(standard)))
+        found.append(vectors[:3, np.argmax(np.abs(values))] ** 2)
+    error = np.std(found, axis=0, ddof=1) / np.sqrt(seeds)
+    assert np.all(np.abs(np.mean(found, axis=0) - prediction.alignments) < 4 * error + 0.02)
+    assert 0.4 < prediction.alignments[1] / prediction.alignments[0] < 1
+
+
+@given(order=st.permutations(range(5)), link=st.sampled_from(list(LAW_LINKS)), kept=st.integers(1, 6))
+def test_predictions_follow_a_permutation_of_the_weights(order, link, kept):
+    weights, order = np.array([0.6, -0.5, 0.4, 0.4, -0.3]), list(order)
+    straight, mixed = (
+        predict(TargetParameters(w, 200, 1, LAW_LINKS[link]), 20_000, n_features=kept)
+        for w in (weights, weights[order])
+    )
+    for name in ("strengths", "alignments", "retention", "eigenvalues"):
+        assert_allclose(getattr(mixed, name), getattr(straight, name)[order], rtol=1e-6, atol=1e-7)
+    assert mixed.mse_holdout == pytest.approx(straight.mse_holdout, abs=1e-7)
+    assert mixed.mse_same_sample == pytest.approx(straight.mse_same_sample, abs=1e-7)
+
+
+# Rounding and scale -------------------------------------------------------------------------------------------------
+
+
+@given(
+    signs=st.lists(st.sampled_from([-1.0, 1.0]), min_size=1, max_size=5),
+    gamma=st.sampled_from([0.0, 0.4, 0.8]),
+    problem=st.sampled_from([(60, 2), (26, 3), (400, 1)]),
+    link=st.sampled_from(["identity", "tanh", "even"]),
+    transform=st.sampled_from([None, "tanh"]),
+    ratio=st.integers(1, 200),
+    ulps=st.sampled_from([-3, -1, 1, 3]),
+)
+@example([1.0, -1.0, 1.0, -1.0], 0.4, (60, 2), "identity", None, 24, 1)
+def test_prediction_moves_by_rounding_when_the_weights_do(signs, gamma, problem, link, transform, ratio, ulps):
+    weights = np.array(signs) * np.arange(1, len(signs) + 1) ** -gamma
+    weights /= np.linalg.norm(weights)
+    first, second = (
+        predict(TargetParameters(w, *problem, LAW_LINKS[link]), ratio * 1830, transform)
+        for w in (weights, weights * (1 + ulps * 2.0**-52))
+    )
+    visible = np.abs(first.strengths) > 1e-6  # an even link does not see a single feature's sign, but for rounding
+    for name in ("bulk_edges", "strengths", "eigenvalues", "outlier_alignments", "retention", "alignments"):
+        assert_allclose(getattr(second, name), getattr(first, name), rtol=1e-9, atol=1e-9)
+    assert_allclose(second.thresholds[visible], first.thresholds[visible], rtol=1e-8)
+    assert_allclose(second.noise_counts, first.noise_counts, rtol=1e-9, atol=1e-9)
+    assert_allclose([second.mse_holdout, second.mse_same_sample], [first.mse_holdout, first.mse_same_sample], atol=1e-9)
+
+
+def test_noise_count_is_continuous_where_the_pole_crosses_an_atom():
+    model = build_model(TargetParameters(MIXED, 60, 2), None, radial=True, remainder=True, normalize=False)
+    bulk = model.bulk(44_574)
+    atom = model.law.values[np.argmin(np.abs(44_574 * np.cumsum(model.law.masses[::-1])[::-1] - 20))]
+    below, at, above = bulk.tail_count(np.array([1 - 1e-12, 1.0, 1 + 1e-12]) / atom, 1)
+    assert at > 1
+    assert_allclose([below, above], at, rtol=1e-9)
+    # All mass is beyond a pole past the smallest weight, none beyond one past the largest.
+    ends = bulk.tail_count(np.array([1 / model.law.values[-1], 1e6 / model.law.values[-1]]), 1)
+    assert_allclose(ends[0], 0, atol=1e-12)
+    assert ends[1] == pytest.approx(44_574 * model.law.masses[model.law.values > 0].sum(), rel=1e-2)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e-30, 1e30, 1e150, 1e290])
+@pytest.mark.parametrize("transform", [None, "tanh"])
+def test_labels_times_a_factor_have_the_same_alignments_and_eigenvalues_times_it(scale, transform):
+    def scaled(factor):
+        return TargetParameters(MIXED, 40, 2, lambda t: factor * (np.tanh(t) + 0.2 * t))
+
+    plain, other = (predict(scaled(c), 12_000, transform) for c in (1.0, scale))
+    unit = scale if transform is None else 1.0
+    for name in ("bulk_edges", "eigenvalues", "strengths"):
+        assert_allclose(getattr(other, name) / unit, getattr(plain, name), rtol=1e-6)
+    for name in ("alignments", "retention", "thresholds", "mse_holdout", "mse_same_sample"):
+        assert_allclose(getattr(other, name), getattr(plain, name), rtol=1e-6, atol=1e-9)
+    z = np.linspace(-1, 1, 41)
+    assert_allclose(
+        bulk_density(scaled(scale), 12_000, z * unit, transform) * unit,
+        bulk_density(scaled(1.0), 12_000, z, transform),
+        rtol=1e-6,
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-20, 1e20, 1e200])
+def test_label_transform_times_a_factor_has_eigenvalues_times_it(scale):
+    target = TargetParameters(MIXED, 40, 2)
+    plain, other = (predict(target, 12_000, lambda y, c=c: c * np.tanh(y)) for c in (1.0, scale))
+    assert_allclose(other.eigenvalues / scale, plain.eigenvalues, rtol=1e-9)
+    assert_allclose(other.alignments, plain.alignments, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-100, 1e100, 1e200])
+def test_noise_edges_scale_with_the_weights(scale):
+    weights = np.random.default_rng(0).standard_normal(500) ** 3
+    # Weights near 1e-310 have four digits.
+    error = 1e-3 if scale < 1e-307 else 1e-9
+    assert_allclose(noise_edges(scale * weights, 100) / scale, noise_edges(weights, 100), rtol=error)
+
+
+@pytest.mark.parametrize(
+    "flat", [np.ones_like, lambda t: 1.0 + 1e-14 * t, lambda t: 1e9 + 1e-3 * np.tanh(t), lambda t: np.full_like(t, 0.1)]
+)
+def test_functions_that_are_constant_up_to_rounding_are_refused(flat):
+    with pytest.raises(ValueError, match="link_function must not be constant"):
+        predict(TargetParameters(MIXED, 40, 2, flat), 1000)
+    with pytest.raises(ValueError, match="label_transform must not be constant"):
+        predict(TargetParameters(MIXED, 40, 2), 1000, flat)
+
+
+# What is remembered -------------------------------------------------------------------------------------------------
+
+
+def test_functions_may_change_between_predictions():
+    steepness = 0.1
+
+    def curve(t):
+        return np.tanh(steepness * t)
+
+    def every():
+        linked, target = TargetParameters(MIXED, 60, 2, curve), TargetParameters(MIXED, 60, 2)
+        z = np.linspace(-1, 1, 21)
+        return [
+            *(f(*given) for f, given in ((critical_sample_sizes, (linked,)), (critical_sample_sizes, (target, curve)))),
+            *(predict(*given).alignments for given in ((linked, 40_000), (target, 40_000, curve))),
+            *(bulk_density(*given) for given in ((linked, 40_000, z), (target, 40_000, z, curve))),
+            lowest_threshold_transform(linked, 0)(z),
+        ]
+
+    before = every()
+    steepness = 5.0
+    after = every()
+    fresh = predict(TargetParameters(MIXED, 60, 2, lambda t: np.tanh(5.0 * t)), 40_000).alignments
+    assert_allclose(after[2], fresh)
+    assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(after, before, strict=True))
+
+
+@dataclass
+class Steep:
+    """A link without a hash: a dataclass with equality."""
+
+    factor: float
+
+    def __call__(self, t):
+        return np.tanh(self.factor * t)
+
+
+@pytest.mark.parametrize("link", [np.polynomial.Polynomial([0, 1, 0.1]), Steep(2.0)])
+def test_functions_need_no_hash(link):
+    found = predict(TargetParameters(MIXED, 60, 2, link), 20_000, link).alignments
+    assert_allclose(
+        found, predict(TargetParameters(MIXED, 60, 2, lambda t: link(t)), 20_000, lambda t: link(t)).alignments
+    )
+
+
+def test_law_is_computed_once_for_all_sizes_of_a_target(monkeypatch):
+    computed = []
+    monkeypatch.setattr("hierlib._bulk.weight_law", lambda *a, **k: computed.append(1) or weight_law(*a, **k))
+    for n in (1000, 2000, 4000):
+        predict(TargetParameters(MIXED, 41, 2, lambda t: t + 0.1234 * t**3), n, lambda y: np.tanh(1.1 * y))
+    assert len(computed) == 1
+
+
+# Fewer samples than dimensions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("transform", ["tanh", np.sign])
+@pytest.mark.parametrize("points", [401, 400])  # with zero among them, and without
+def test_bulk_density_integrates_to_one_less_the_kernel_with_fewer_samples_than_dimensions(ratio, transform, points):
+    target, n = TargetParameters(MIXED, 1004, 1), round(1000 * ratio)
+    low, high = predict(target, n, transform).bulk_edges * 1.3
+    part = np.linspace(0, 1, points) ** 2  # dense at zero, where the density is steep
+    z = (
+        np.concatenate([low * part[:0:-1], high * part])
+        if points % 2
+        else np.concatenate([low * part[:0:-1], high * part[1:]])
+    )
+    # Square-root edges and the steep middle on a grid of 800 points.
+    assert np.trapezoid(bulk_density(target, n, z, transform), z) == pytest.approx(ratio, rel=0.02)

@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.interpolate import BarycentricInterpolator
@@ -67,7 +67,6 @@ def test_bounded_link_has_the_curves_of_the_identity_with_bounded_labels():
     assert_allclose(first.thresholds, second.thresholds, rtol=1e-4)
 
 
-@settings(deadline=None, max_examples=12)
 @given(
     d1=st.integers(1, MAX_FEATURES),
     gamma=st.floats(0, 1.2),

@@ -5,7 +5,7 @@ from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.polynomial.hermite_e import hermegauss, hermeval
 from numpy.testing import assert_allclose, assert_array_equal
@@ -31,7 +31,6 @@ def written_out(X, q):
 
 
 @given(d=st.integers(1, 12), q=st.integers(1, 5))
-@settings(max_examples=30, deadline=None)
 def test_dimension_counts_the_multisets_of_indices(d, q):
     features = HermiteFeatures(d, q)
     assert features.dim == math.comb(d + q - 1, q) == len(list(combinations_with_replacement(range(d), q)))
@@ -121,7 +120,6 @@ def test_blocks_of_rows_are_laid_out_without_the_index_pairs_in_any_dimension():
 
 @pytest.mark.parametrize(("d", "q"), [(4, 1), (5, 2), (4, 3), (3, 4)])
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=15, deadline=None)
 def test_features_transform_with_a_relabelling_and_reflection_of_the_inputs(d, q, seed):
     # Exactly: x_i -> s_i x_p(i) permutes the multisets and multiplies a feature by the product of its signs.
     rng = np.random.default_rng(seed)

@@ -109,7 +109,6 @@ def test_true_eigenvectors_as_start_converge_at_once_and_near_ones_sooner():
 
 
 @given(seed=st.integers(0, 2**32 - 1), dim=st.integers(1, MAX_COLUMNS + block_width(1)), k=st.integers(1, 40))
-@settings(max_examples=25, deadline=None)
 def test_small_problems_are_solved_exactly(seed, dim, k):
     k = min(k, dim)
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
@@ -28,7 +28,6 @@ def test_planted_angles_are_measured(seed):
 
 
 @given(seed=st.integers(0, 2**32 - 1), n_learned=st.integers(1, 5), n_true=st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
 def test_measures_equal_projectors_written_out_and_depend_on_row_spaces_alone(seed, n_learned, n_true):
     rng = np.random.default_rng(seed)
     learned, true = rng.standard_normal((n_learned, 7)), rng.standard_normal((n_true, 7))
@@ -81,7 +80,6 @@ def test_features_that_span_the_same_space_overlap_fully_and_uncorrelated_ones_n
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 50))
-@settings(max_examples=30, deadline=None)
 def test_normalised_error_is_one_minus_r_squared(seed, n):
     rng = np.random.default_rng(seed)
     y, prediction = 3 * rng.standard_normal(n) + 10, rng.standard_normal(n)

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -20,7 +20,6 @@ def standard_errors(values, expected):
 
 
 @given(d=st.integers(2, 15), q=st.integers(1, 3), gamma=st.floats(0, 3), seed=st.integers(0, 2**32 - 1), data=st.data())
-@settings(max_examples=30, deadline=None)
 def test_weights_are_a_signed_unit_power_law_and_directions_are_orthonormal(d, q, gamma, seed, data):
     n_features = data.draw(st.integers(1, min(6, math.comb(d + q - 1, q))))
     target = HierarchicalTarget(d, q, gamma=gamma, seed=seed, n_features=n_features)
@@ -166,7 +165,6 @@ def test_inputs_are_independent_standard_normals_across_batches(seed):
 
 
 @given(n=st.integers(1, 300), more=st.integers(0, 300))
-@settings(max_examples=15, deadline=None)
 def test_samples_are_prefixes_of_larger_samples(n, more):
     # A product with fewer rows may round its labels differently.
     target = HierarchicalTarget(300, q=1, n_features=2)

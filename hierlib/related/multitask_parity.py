@@ -249,15 +249,14 @@ def skill_strength(
     array([[0.01],
            [0.5 ]])
     """
-    times = np.asarray(time, dtype=float)
-    check_array("time", times.ravel(), shape=(None,))
+    times = check_array("time", time, shape=None)
     if (times < 0).any():
         msg = f"time must be >= 0, got {time!r}."
         raise ValueError(msg)
     frequencies = _check_probabilities(probabilities)
     target = check_real("target", target, low=0.0, open_low=True)
     rate = check_real("rate", rate, low=0.0, open_low=True)
-    start = np.asarray(initial, dtype=float)
+    start = check_array("initial", initial, shape=None)
     if not ((start > 0) & (start < target)).all():
         msg = f"initial must lie strictly between 0 and target = {target}, got {initial!r}."
         raise ValueError(msg)
@@ -296,7 +295,7 @@ def skill_loss(strengths: ArrayLike, probabilities: ArrayLike, *, target: float 
     """
     frequencies = _check_probabilities(probabilities)
     target = check_real("target", target, low=0.0, open_low=True)
-    values = np.asarray(strengths, dtype=float)
+    values = check_array("strengths", strengths, shape=None)
     if values.ndim == 0 or values.shape[-1] != frequencies.size:
         msg = f"strengths must have {frequencies.size} entries on its last axis, got shape {values.shape}."
         raise ValueError(msg)
@@ -339,8 +338,8 @@ def data_loss(n_samples: ArrayLike, probabilities: ArrayLike, *, target: float =
     """
     frequencies = _check_probabilities(probabilities)
     target = check_real("target", target, low=0.0, open_low=True)
-    sizes = np.asarray(n_samples, dtype=float)
-    if not (np.isfinite(sizes) & (sizes >= 0)).all():
+    sizes = check_array("n_samples", n_samples, shape=None)
+    if not (sizes >= 0).all():
         msg = f"n_samples must be finite and >= 0, got {n_samples!r}."
         raise ValueError(msg)
     return 0.5 * target**2 * ((1.0 - frequencies) ** sizes[..., None] @ frequencies)
@@ -376,6 +375,7 @@ def parameter_loss(n_parameters: ArrayLike, probabilities: ArrayLike, *, target:
     """
     frequencies = _check_probabilities(probabilities)
     target = check_real("target", target, low=0.0, open_low=True)
+    check_array("n_parameters", n_parameters, shape=None)
     kept = np.asarray(n_parameters)
     if kept.dtype.kind not in "iu" or (kept < 0).any() or (kept > frequencies.size).any():
         msg = f"n_parameters must hold integers from 0 to {frequencies.size}, got {n_parameters!r}."
@@ -453,8 +453,8 @@ def asymptotic_loss(
     target = check_real("target", target, low=0.0, open_low=True)
     initial = check_real("initial", initial, low=0.0, high=target, open_low=True, open_high=True)
     rate = check_real("rate", rate, low=0.0, open_low=True)
-    amounts = np.asarray(amount, dtype=float)
-    if not (np.isfinite(amounts) & (amounts > 0)).all():
+    amounts = check_array("amount", amount, shape=None)
+    if not (amounts > 0).all():
         msg = f"amount must be positive and finite, got {amount!r}."
         raise ValueError(msg)
     if resource == "parameters":
@@ -520,8 +520,8 @@ def best_allocation(
     (15, 0.0212)
     """
     frequencies = _check_probabilities(probabilities)
-    budgets = np.asarray(compute, dtype=float)
-    if not (np.isfinite(budgets) & (budgets > 0)).all():
+    budgets = check_array("compute", compute, shape=None)
+    if not (budgets > 0).all():
         msg = f"compute must be positive and finite, got {compute!r}."
         raise ValueError(msg)
     tail = parameter_loss(np.arange(frequencies.size + 1), frequencies, target=target)
