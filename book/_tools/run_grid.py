@@ -101,7 +101,7 @@ def others(root: Path, wanted: list[Point], folder: Path) -> list[tuple[Point, s
             current = key == digest(sources.get(name, ""), parameters)
             found.append((Point(name, parameters, key), "" if current else "of an earlier state of the repository"))
             known.add(key)
-    return found
+    return sorted(found, key=lambda run: json.dumps(run[0].parameters, sort_keys=True))
 
 
 # What a worker runs: it has this repository's environment, but not the folder of this file in its path.
