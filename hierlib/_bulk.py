@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hierlib._checks import check_array, check_callable, check_choice, check_integer
-from hierlib._remainder import RemainderLaw, remainder_law
+from hierlib._remainder import MAX_DEGREE, MAX_DIM, RemainderLaw, remainder_law
 from hierlib._weight_law import WEIGHT_GRID, Function, LabelGrid, WeightLaw, label_grid, transformed_labels, weight_law
 
 _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
@@ -25,8 +25,6 @@ _CAUCHY = np.tan(np.pi * (np.arange(0.5, 32) / 32 - 0.5))  # equally probable va
 _OUTSIDE = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)  # values of s outside an edge, over that of the edge
 _CELL = 0.0025  # of the tail of v, over v: about a step of its grid
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
-MAX_SAMPLES = 10**18  # with which, and with no more than as many dimensions, all terms of an equation are floats
-_MAX_DEGREE = 30  # of the Gauss rules
 _WEIGHT_RANGE = (1e-100, 1e100)  # squares are floats
 
 
@@ -350,8 +348,8 @@ def build_model(
     if noise_dim < 1:
         msg = f"weights must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
         raise ValueError(msg)
-    if noise_dim > MAX_SAMPLES:
-        msg = f"d and q must give D <= {MAX_SAMPLES}, got d = {d}, q = {degree}."
+    if noise_dim > MAX_DIM:
+        msg = f"d and q must give D <= {MAX_DIM}, got d = {d}, q = {degree}."
         raise ValueError(msg)
     if isinstance(transform, str):
         check_choice("label_transform", transform, ("tanh",))
@@ -380,6 +378,6 @@ def _check_target(target: Any) -> tuple[np.ndarray, int, int, Function]:
         low, high = _WEIGHT_RANGE
         msg = f"weights must hold at least one number and no zero, {low:g} to {high:g} in size, got {weights}."
         raise ValueError(msg)
-    d = check_integer("d", target.d, low=2, high=MAX_SAMPLES)
-    degree = check_integer("q", target.q, low=1, high=_MAX_DEGREE)
+    d = check_integer("d", target.d, low=2, high=MAX_DIM)
+    degree = check_integer("q", target.q, low=1, high=MAX_DEGREE)
     return weights, d, degree, check_callable("link_function", target.link_function)

@@ -15,6 +15,8 @@ from scipy.linalg import eigh, eigh_tridiagonal
 
 from hierlib._checks import check_integer
 
+# With no more samples or dimensions all terms of an equation are floats; degrees that the Gauss rules resolve.
+MAX_DIM, MAX_DEGREE = 10**18, 30
 _ATOMS = 4  # the largest number with which the free cumulants of degree 2 are moments of a positive measure
 
 
@@ -133,9 +135,9 @@ def remainder_coefficient(d: int, degree: int) -> float:
     Parameters
     ----------
     d : int
-        Input dimension, at least 2.
+        Input dimension, at least 2; at most 10**18.
     degree : int
-        Degree q, at least 1.
+        Degree q, from 1 to 30.
 
     Returns
     -------
@@ -153,7 +155,8 @@ def remainder_coefficient(d: int, degree: int) -> float:
     >>> [round(remainder_coefficient(100, q), 2) for q in (1, 2, 3)]
     [0.0, 5.33, 35.9]
     """
-    d, degree = check_integer("d", d, low=2), check_integer("degree", degree, low=1)
+    d = check_integer("d", d, low=2, high=MAX_DIM)
+    degree = check_integer("degree", degree, low=1, high=MAX_DEGREE)
     if degree == 1:
         return 0.0
     weights, polynomials = _gegenbauer(d, degree)
@@ -180,7 +183,7 @@ def _gegenbauer(d: int, degree: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """Gauss weights for the inner product of two random unit vectors, and p_0, ..., p_2q at its nodes."""
     # Gauss rule for (1 - t^2)^((d - 3)/2): exact to degree 4q + 1, and its recurrence gives the polynomials.
     count = 2 * degree + 1
-    k = np.arange(2, count)
+    k = np.arange(2.0, count)
     squares = k * (k + d - 3) / ((2 * k + d - 2) * (2 * k + d - 4))
     off = np.sqrt(np.append(1 / d, squares))
     t, vectors = eigh_tridiagonal(np.zeros(count), off)

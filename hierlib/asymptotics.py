@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincinv, ndtr, ndtri, pdtr
 
-from hierlib._bulk import MAX_SAMPLES, Bulk, build_model, resolvent_kernels
+from hierlib._bulk import Bulk, build_model, resolvent_kernels
 from hierlib._checks import check_array, check_choice, check_integer, check_real
 from hierlib._readout import in_sample_weights, readout_error
-from hierlib._remainder import remainder_coefficient
+from hierlib._remainder import MAX_DIM, remainder_coefficient
 from hierlib._weight_law import Function, WeightLaw, empirical_law, exponent_of, sample_law
 from hierlib.moment import label_weights
 from hierlib.shrinkage import effective_weights
@@ -199,7 +199,7 @@ def predict(
     >>> prediction.alignments.round(2)
     array([0.85, 0.83, 0.75])
     """
-    n = check_integer("n", n, low=1, high=MAX_SAMPLES)
+    n = check_integer("n", n, low=1, high=MAX_DIM)
     check_choice("ranking", ranking, ("modulus", "edge"))
     model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
     d1 = len(model.weights)
@@ -431,7 +431,7 @@ def bulk_density(
         msg = f"z must hold at least two different points, got {z}."
         raise ValueError(msg)
     model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
-    bulk, exponent = model.bulk(check_integer("n", n, low=1, high=MAX_SAMPLES)), model.law.exponent
+    bulk, exponent = model.bulk(check_integer("n", n, low=1, high=MAX_DIM)), model.law.exponent
     return np.ldexp(bulk.density(np.ldexp(z, -exponent)), -exponent)
 
 
@@ -476,7 +476,7 @@ def noise_edges(sample_weights: np.ndarray, dim: int, level: float = 0.99) -> np
     array([-0.34,  0.34])
     """
     weights = check_array("sample_weights", sample_weights, shape=(None,)).astype(float)
-    dim = check_integer("dim", dim, low=1, high=MAX_SAMPLES)
+    dim = check_integer("dim", dim, low=1, high=MAX_DIM)
     level = check_real("level", level, low=0, high=1, open_low=True, open_high=True)
     if not (weights.size and weights.min() < 0 < weights.max()):
         msg = "sample_weights must have both signs."

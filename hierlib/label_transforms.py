@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from hierlib._bulk import MAX_SAMPLES, Bulk, build_model
+from hierlib._bulk import Bulk, build_model
 from hierlib._checks import check_choice, check_integer
 from hierlib._piecewise import PiecewiseLinear
 from hierlib._pilot import combine
+from hierlib._remainder import MAX_DIM
 from hierlib._weight_law import Function
 from hierlib.asymptotics import predict
 
@@ -78,7 +79,7 @@ def optimal_label_transform(
     >>> [f"{predict(target, 12 * target.dim, T, **options).alignments.mean():.2f}" for T in transforms]
     ['0.34', '0.61', '0.64']
     """
-    n = check_integer("n", n, low=1, high=MAX_SAMPLES)
+    n = check_integer("n", n, low=1, high=MAX_DIM)
     check_choice("ranking", ranking, ("modulus", "edge"))
     options: dict[str, Any] = {"radial": radial, "normalize": normalize}
     moments = _moments_given_label(target, **options)

@@ -136,7 +136,7 @@ def neumann_series(population: ArrayLike, noise: ArrayLike, z: complex, *, order
     [0.5, 0.75, 0.875]
     """
     population, noise = _check_pair(population, noise)
-    order = check_integer("order", order, low=0)
+    order = check_integer("order", order, low=0, high=10**6)
     base = resolvent(population, z)
     step = base @ noise
     total = base
@@ -231,7 +231,7 @@ def spectral_projector(matrix: ArrayLike, *, center: float, radius: float, n_nod
     matrix = _check_symmetric("matrix", matrix)
     center = check_real("center", center)
     radius = check_real("radius", radius, low=0, open_low=True)
-    if check_integer("n_nodes", n_nodes, low=2) % 2:
+    if check_integer("n_nodes", n_nodes, low=2, high=10**6) % 2:
         msg = f"n_nodes must be even, got {n_nodes!r}."
         raise ValueError(msg)
     total = np.zeros_like(matrix)

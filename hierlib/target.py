@@ -50,7 +50,7 @@ class HierarchicalTarget:
     d : int
         Input dimension, at least 1.
     q : int, default 2
-        Degree of the Hermite features, at least 1.
+        Degree of the Hermite features, from 1 to 30.
     eps : float, default 0.5
         Exponent of the number of features, d1 = floor(d**eps), positive. Ignored if `n_features` is given.
     gamma : float, default 0.4
@@ -110,7 +110,7 @@ class HierarchicalTarget:
         seed: int = 0,
         n_features: int | None = None,
     ) -> None:
-        self.features = HermiteFeatures(check_integer("d", d, low=1), check_integer("q", q, low=1))
+        self.features = HermiteFeatures(check_integer("d", d, low=1), check_integer("q", q, low=1, high=30))
         self.gamma = check_real("gamma", gamma, low=0)
         self.link = link
         self.link_function = link if callable(link) else LINKS[check_choice("link", link, tuple(LINKS))]
@@ -248,7 +248,7 @@ class HierarchicalTarget:
         Parameters
         ----------
         n : int
-            Number of samples, at least 1.
+            Number of samples, from 1 to 10**10.
         seed : int
             Seed of the inputs, independent of the target's own.
 
@@ -273,7 +273,7 @@ class HierarchicalTarget:
         Parameters
         ----------
         n : int
-            Number of samples, at least 1.
+            Number of samples, from 1 to 10**10.
         seed : int
             Seed of the inputs, independent of the target's own.
 
@@ -324,7 +324,7 @@ class VirtualSample:
     target : HierarchicalTarget
         What labels the inputs.
     n_samples : int
-        Number of samples, at least 1.
+        Number of samples, from 1 to 10**10.
     seed : int
         Seed of the inputs.
 
@@ -336,7 +336,7 @@ class VirtualSample:
 
     def __init__(self, target: HierarchicalTarget, n_samples: int, seed: int) -> None:
         self.target = target
-        self.n_samples = check_integer("n", n_samples, low=1)
+        self.n_samples = check_integer("n", n_samples, low=1, high=10**10)
         self.seed = check_integer("seed", seed, low=0)
         # A function of the dimension alone, so that row r is the same number in every sample with this seed.
         size = max(64, min(8192, BATCH_NUMBERS // target.d))

@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.interpolate import BarycentricInterpolator
@@ -73,6 +73,7 @@ def test_bounded_link_has_the_curves_of_the_identity_with_bounded_labels():
     link=st.sampled_from(list(LINKS)),
     delta=st.floats(2.5, 3000),
 )
+@example(d1=2, gamma=1.0, link="identity", delta=2.5)
 def test_interpolated_tables_agree_with_the_theory_between_their_nodes(tables, d1, gamma, link, delta):
     law, rows = int(link == "quadratic"), slice(d1 * (d1 - 1) // 2, d1 * (d1 + 1) // 2)
     at_gamma = [
@@ -89,7 +90,8 @@ def test_interpolated_tables_agree_with_the_theory_between_their_nodes(tables, d
         )
         assert (1 - ratios[i]) * alignment == pytest.approx(prediction.alignments[i], abs=5e-3)
         assert eigenvalue == pytest.approx(np.nansum(prediction.eigenvalues[i]), abs=5e-3)
-    assert_allclose(prediction.alignments[ratios > 1.02], 0, atol=1e-12)
+    # The tables hold what stands out; that the noise kept in its place overlaps a little is no part of them.
+    assert_allclose(prediction.outlier_alignments[ratios > 1.02], 0, atol=1e-12)
     edges = BarycentricInterpolator(tables["gamma_nodes"], decode(tables["edge"])[law, d1 - 1])(gamma)
     scale = delta**-0.5
     assert_allclose(

@@ -111,7 +111,7 @@ def power_law_spectrum(n_latents: int, alpha: float, *, scale: float = 1.0) -> n
     >>> power_law_spectrum(4, 1.0).round(4)
     array([1.    , 0.25  , 0.1111, 0.0625])
     """
-    n_latents = check_integer("n_latents", n_latents, low=1)
+    n_latents = check_integer("n_latents", n_latents, low=1, high=10**8)
     alpha = check_real("alpha", alpha, low=0.0, open_low=True)
     scale = check_real("scale", scale, low=0.0, open_low=True)
     return scale * np.arange(1, n_latents + 1, dtype=float) ** (-1.0 - alpha)
@@ -711,8 +711,8 @@ def _check_problem(
     n_features: int, n_samples: int, spectrum: ArrayLike, noise: float, teacher: ArrayLike | None
 ) -> tuple[int, int, np.ndarray, np.ndarray, float]:
     """Validate a problem; the fourth value is v_I^2 = lambda_I w_I^2."""
-    n_features = check_integer("n_features", n_features, low=1)
-    n_samples = check_integer("n_samples", n_samples, low=1)
+    n_features = check_integer("n_features", n_features, low=1, high=10**15)
+    n_samples = check_integer("n_samples", n_samples, low=1, high=10**15)
     variances = _check_spectrum(spectrum)
     noise = check_real("noise", noise, low=0.0)
     if teacher is None:

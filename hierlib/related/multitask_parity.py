@@ -61,7 +61,7 @@ def skill_probabilities(n_skills: int, alpha: float) -> np.ndarray:
     >>> skill_probabilities(3, 1.0).round(4)
     array([0.7347, 0.1837, 0.0816])
     """
-    n_skills = check_integer("n_skills", n_skills, low=1)
+    n_skills = check_integer("n_skills", n_skills, low=1, high=10**8)
     alpha = check_real("alpha", alpha, low=0.0, open_low=True)
     weights = np.arange(1, n_skills + 1, dtype=float) ** (-1.0 - alpha)
     return weights / weights.sum()
@@ -257,8 +257,8 @@ def skill_strength(
     target = check_real("target", target, low=0.0, open_low=True)
     rate = check_real("rate", rate, low=0.0, open_low=True)
     start = check_array("initial", initial, shape=None)
-    if not ((start > 0) & (start < target)).all():
-        msg = f"initial must lie strictly between 0 and target = {target}, got {initial!r}."
+    if start.shape not in ((), (1,), frequencies.shape) or not ((start > 0) & (start < target)).all():
+        msg = f"initial must lie strictly between 0 and target = {target}, one for all or one a skill, got {initial!r}."
         raise ValueError(msg)
     # expit is the same sigmoid, without overflow at either end.
     growth = 2.0 * rate * target * np.multiply.outer(times, frequencies)
