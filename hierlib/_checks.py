@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -88,7 +89,8 @@ def check_seed(name: str, value: object) -> None:
     sources = (np.random.Generator, np.random.BitGenerator, np.random.SeedSequence, np.random.RandomState)
     if value is None or isinstance(value, sources):
         return
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 0:
+    number: Any = value
+    if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Integral) or int(number) < 0:
         msg = f"{name} must be an integer >= 0 or a numpy.random.Generator, got {value!r}."
         raise ValueError(msg)
 

@@ -31,7 +31,7 @@ def column_norms(columns: np.ndarray) -> np.ndarray:
 
 def varies(values: np.ndarray) -> bool:
     """Whether numbers differ by more than the rounding of their type."""
-    rounding = np.finfo(values.dtype if values.dtype.kind == "f" else float).eps  # type: ignore[type-var]
+    rounding = np.finfo(values.dtype if values.dtype.kind == "f" else float).eps
     scaled = values / power_of_two(values)
     return bool(np.ptp(scaled) > _ROUNDING * rounding)
 

@@ -235,7 +235,8 @@ def predict(
         own = roots[i, column], eigenvalues[i, column], alignments[i, column]
         places, parts = bulk.spread(i, 2 * column - 1, *own)
         distance = np.abs(places - origin[column])
-        nearby = sum(bulk.noise_count(side, origin[k] + side * distance) for k, side in enumerate((-1, 1)))
+        counts_there = [bulk.noise_count(side, origin[k] + side * distance) for k, side in enumerate((-1, 1))]
+        nearby = np.sum(counts_there, axis=0)
         share[i, column] = parts @ (pdtr(room, nearby[:, None]) @ chances)
 
     # The other directions kept are noise, from the outside in; close to its threshold a feature is partly in them.

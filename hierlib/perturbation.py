@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numbers
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -643,8 +643,8 @@ def _check_vector(name: str, value: ArrayLike) -> np.ndarray:
     return vector
 
 
-def _check_point(z: complex) -> complex:
-    if isinstance(z, numbers.Complex) and not isinstance(z, bool | np.bool_):
+def _check_point(z: Any) -> complex:
+    if not isinstance(z, bool | np.bool_) and isinstance(z, numbers.Complex):
         with suppress(OverflowError):
             point = complex(z)
             if np.isfinite(point):
