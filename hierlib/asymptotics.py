@@ -36,6 +36,7 @@ __all__ = [
 
 
 _QUANTILES, _QUANTILE_MASSES = (np.polynomial.legendre.leggauss(32) + np.array([[1.0], [0.0]])) / 2
+_CERTAIN = 9.0  # standard deviations beyond which a normal variable does not reach: a probability of 1e-19
 
 
 def _identity(t: np.ndarray) -> np.ndarray:
@@ -275,17 +276,23 @@ def _ranks(score: np.ndarray, width: np.ndarray, size: int) -> np.ndarray:
     Each has the normal law around its score with its width: outliers closer than that take turns, those of features
     with equal weights fairly. A sum over independent others, at quantiles of the outlier's own law.
     """
-    places = score[:, None] + width[:, None] * ndtri(_QUANTILES)
-    before = ndtr((score - places[..., None]) / width)  # shape (k, quantiles, k)
-    own = np.arange(score.size)
-    before[own, :, own] = 0.0
-    law = np.zeros((score.size, _QUANTILES.size, size))
-    law[..., :1] = 1.0
-    for other in own:
-        moved = law * before[:, :, other, None]
-        law -= moved
-        law[..., 1:] += moved[..., :-1]
-    return np.einsum("kqm,q->km", law, _QUANTILE_MASSES)
+    quantiles = ndtri(_QUANTILES)
+    reach = _CERTAIN * width + np.abs(quantiles).max() * width[:, None]
+    near = np.abs(score - score[:, None]) < reach
+    np.fill_diagonal(near, False)
+    ranks = np.zeros((score.size, size))
+    for i, others in enumerate(near):
+        before = ndtr((score[others] - (score[i] + width[i] * quantiles)[:, None]) / width[others])
+        law = np.zeros((_QUANTILES.size, before.shape[1] + 1))
+        law[:, 0] = 1.0
+        for chance in before.T[:, :, None]:
+            moved = law * chance
+            law -= moved
+            law[:, 1:] += moved[:, :-1]
+        # Those far ahead come first for certain, those far behind never.
+        first = np.count_nonzero(score[~others] > score[i])
+        ranks[i, first : first + law.shape[1]] = (_QUANTILE_MASSES @ law)[: max(0, size - first)]
+    return ranks
 
 
 def _positions(score: np.ndarray) -> np.ndarray:
