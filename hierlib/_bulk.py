@@ -359,7 +359,7 @@ def build_model(
     # The other arrays of the table follow from the weights and the integers.
     digest = blake2b(weights.tobytes())
     for values in (cells.labels,) if transformed is None else (cells.labels, transformed):
-        digest.update(np.ascontiguousarray(values))
+        digest.update(values.tobytes())
     table = _Table((digest.digest(), d, degree, transformed is None), cells, transformed)
     rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
     law = _remembered_law(table, bool(normalize))

@@ -57,9 +57,7 @@ def readout_error(
     learned = np.hstack([np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept], xi[:, kept:]])
     moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
     weights = np.append(weights, lost)
-    true_sum, feature_sum = _match(
-        h**2 @ true_weights, learned**2 @ weights, 2 * np.append(moments, weights @ weights)
-    )
+    true_sum, feature_sum = _match(h**2 @ true_weights, learned**2 @ weights, 2 * np.append(moments, weights @ weights))
     argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
     y = np.ldexp(apply("link_function", model.link, argument), -model.cells.exponent)
     feature_sum = scale * (feature_sum + weights.sum())

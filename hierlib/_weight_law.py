@@ -25,7 +25,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 _SUM_GRID = 2**14  # cells for S
 WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less than 1e-3
 _RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
-_NEGLIGIBLE = 1e-18  # probability of a cell that may be moved to the end of the grid
+_NEGLIGIBLE = 1e-15  # chance of a radius, and of S in and beyond a cell, that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
