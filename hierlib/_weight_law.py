@@ -25,7 +25,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 _SUM_GRID = 2**14  # cells for S
 WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less than 1e-3
 _RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
-_NEGLIGIBLE = 1e-18  # probability of a cell that may be moved to the end of the grid
+_NEGLIGIBLE = 1e-15  # chance of a radius, and of S in and beyond a cell, that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
@@ -63,14 +63,35 @@ def chi_square_sum_law(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return (np.arange(_SUM_GRID) - n_below) * step, laws[0], laws[1:][inverse]
 
 
+def _log_mgf(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return exponents t, and the logarithm of E exp(t S) there, for weights of which one is positive."""
+    fraction = np.linspace(0.02, 0.98, 49)  # of the largest admissible exponent 1/(2 max weight)
+    exponent = fraction / (2 * weights.max())
+    return exponent, -0.5 * np.log1p(-2 * exponent * weights[:, None]).sum(axis=0)
+
+
 def _extent(weights: np.ndarray) -> float:
     """Chernoff bound: the sum of `weights` times chi-squares exceeds this with probability < exp(-37)."""
     if weights.size == 0:
         return 0.0
-    fraction = np.linspace(0.02, 0.98, 49)  # of the largest admissible exponent 1/(2 max weight)
-    exponent = fraction / (2 * weights.max())
-    log_mgf = -0.5 * np.log1p(-2 * exponent * weights[:, None]).sum(axis=0)
+    exponent, log_mgf = _log_mgf(weights)
     return float(np.min((log_mgf + _LOG_TAIL) / exponent))
+
+
+def log_chances(weights: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Bound the logarithm of the probability of S at or beyond each point, on either side; shape (m,).
+
+    Far out the masses of a cell are the rounding of a transform, and no criterion.
+    """
+    bounds = np.zeros(support.shape)
+    for side in (-1, 1):
+        if np.any(side * weights > 0):
+            exponent, log_mgf = _log_mgf(side * weights)
+            for t, value in zip(exponent, log_mgf, strict=True):
+                np.minimum(bounds, value - t * side * support, out=bounds)
+        else:
+            bounds[side * support > 0.5 * (support[1] - support[0])] = -np.inf
+    return bounds
 
 
 def _cell_masses(x: np.ndarray) -> np.ndarray:
@@ -158,6 +179,8 @@ class LabelGrid:
         Nodes of :math:`R=r^{2q}/E\,r^{2q}` (mean 1) and their probabilities.
     mean_power : float
         :math:`E\,r^{2q}`, or 1 without radial fluctuations.
+    relevant : ndarray of bool, shape (k, m)
+        Cells that are not too improbable to matter.
     labels : ndarray, shape (k, m)
         :math:`y=g((RS-\sum_j\lambda_j)/\sqrt2)`, over a power of two.
     exponent : int
@@ -169,6 +192,7 @@ class LabelGrid:
     scale: np.ndarray
     probability: np.ndarray
     mean_power: float
+    relevant: np.ndarray
     labels: np.ndarray
     exponent: int = 0
 
@@ -186,18 +210,23 @@ class LabelGrid:
 
 def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radial: bool) -> LabelGrid:
     """Tabulate the label; parameters are those of `hierlib.asymptotics.predict`."""
-    support, law, reweighted = _remembered_sum_law(weights.tobytes())
+    support, law, reweighted, chances = _remembered_sum_law(weights.tobytes())
     scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
     if radial and degree > 1:
         scale, probability, mean_power = radial_scale(d, degree)
     labels = apply("link_function", link, (scale[:, None] * support - weights.sum()) / np.sqrt(2))
     exponent = exponent_of("link_function", labels, probability[:, None] * law)
-    return LabelGrid(law, reweighted, scale, probability, mean_power, np.ldexp(labels, -exponent), exponent)
+    with np.errstate(divide="ignore"):  # the outermost nodes of the radius have no probability in floating point
+        relevant = np.log(probability)[:, None] + chances > np.log(_NEGLIGIBLE)
+    labels = np.ldexp(labels, -exponent)
+    return LabelGrid(law, reweighted, scale, probability, mean_power, relevant, labels, exponent)
 
 
 @lru_cache(maxsize=8)
-def _remembered_sum_law(weights: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return chi_square_sum_law(np.frombuffer(weights))
+def _remembered_sum_law(weights: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    values = np.frombuffer(weights)
+    support, law, reweighted = chi_square_sum_law(values)
+    return support, law, reweighted, log_chances(values, support)
 
 
 def apply(name: str, function: Function, argument: np.ndarray) -> np.ndarray:
@@ -250,7 +279,7 @@ def weight_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: b
     v = centred / cells.mean_power if normalize else centred * scale
     u = scale * (labels - np.sum(masses * labels))
 
-    grid, left, share = _split(v.ravel(), masses.ravel())
+    grid, left, share = _split(v.ravel(), masses.ravel(), v[cells.relevant])
     laws = np.vstack([cells.law, cells.reweighted]).T
     # Column by column of `S`: where each radius sends this cell, left and right.
     places = np.stack([left, left + 1], axis=1).reshape(cells.scale.size, cells.law.size, 2).swapaxes(0, 1).ravel()
@@ -279,7 +308,7 @@ def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
 def empirical_law(weights: np.ndarray) -> WeightLaw:
     """Return the law of an observed sample of effective weights, binned like a computed one, without features."""
     masses = np.full(weights.size, 1 / weights.size)
-    grid, left, share = _split(weights, masses)
+    grid, left, share = _split(weights, masses, weights)
     law = _collect(masses, left, share, grid.size)
     kept = law > 0
     none = np.empty((0, np.count_nonzero(kept)))
@@ -289,7 +318,7 @@ def empirical_law(weights: np.ndarray) -> WeightLaw:
 def sample_law(v: np.ndarray, u: np.ndarray, squares: np.ndarray) -> WeightLaw:
     r"""Return the law over a sample, given v, u and the :math:`\tilde h_i^2`, shapes (n,), (n,) and (d1, n)."""
     masses = np.full(v.size, 1 / v.size)
-    grid, left, share = _split(v, masses)
+    grid, left, share = _split(v, masses, v)
 
     def collect(factor: np.ndarray) -> np.ndarray:
         return _collect(factor * masses, left, share, grid.size)
@@ -305,10 +334,12 @@ def _collect(masses: np.ndarray, left: np.ndarray, share: np.ndarray, size: int)
     return np.bincount(left, masses * (1 - share), size) + np.bincount(left + 1, masses * share, size)
 
 
-def _split(v: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right."""
+def _split(v: np.ndarray, masses: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right.
+
+    It ends with the `relevant` values: far tails of a steep link would stretch it.
+    """
     scale = np.sqrt(np.sum(masses * v**2))
-    relevant = v[masses > _NEGLIGIBLE]  # far tails of a steep link would stretch the grid
     low, high = np.arcsinh(relevant.min() / scale), np.arcsinh(relevant.max() / scale)
     grid = scale * np.sinh(np.linspace(low, high, WEIGHT_GRID))
     clipped = np.clip(v, grid[0], grid[-1])

@@ -222,7 +222,7 @@ def predict(
     origin = edges if ranking == "edge" else np.zeros(2)
     score = np.abs(eigenvalues - origin)[exists]
     counts = np.full(roots.shape, np.inf)
-    counts[exists] = sum(bulk.noise_count(side, origin[column] + side * score) for column, side in enumerate((-1, 1)))
+    counts[exists] = sum(bulk.noise_count(side, origin[k] + side * score) for k, side in enumerate((-1, 1)))
     # An outlier shifts by cos^2 times the sum of h_i^2 v/(1 - vs) over the sample; the variance of h_i^2 is 2.
     kernel, _ = resolvent_kernels(1 - roots[exists][:, None] * law.values)
     width = alignments[exists] * np.sqrt(2 / n * ((law.values * kernel) ** 2 @ law.masses))
@@ -236,14 +236,15 @@ def predict(
         own = roots[i, column], eigenvalues[i, column], alignments[i, column]
         places, parts = bulk.spread(i, 2 * column - 1, *own)
         distance = np.abs(places - origin[column])
-        counts_there = [bulk.noise_count(side, origin[k] + side * distance) for k, side in enumerate((-1, 1))]
-        nearby = np.sum(counts_there, axis=0)
-        share[i, column] = parts @ (pdtr(room, nearby[:, None]) @ chances)
+        below, above = (bulk.noise_count(side, origin[k] + side * distance) for k, side in enumerate((-1, 1)))
+        share[i, column] = parts @ (pdtr(room, (below + above)[:, None]) @ chances)
 
     # The other directions kept are noise, from the outside in; close to its threshold a feature is partly in them.
     depth = _noise_depth(bulk, origin, kept - retention.sum())
-    in_noise = sum(bulk.edge_alignment(side, origin[column] + side * depth) for column, side in enumerate((-1, 1)))
-    overlaps = np.minimum(np.sum(alignments * share, axis=1) + in_noise, 1.0)
+    overlaps = np.sum(alignments * share, axis=1)
+    for k, side in enumerate((-1, 1)):
+        overlaps += bulk.edge_alignment(side, origin[k] + side * depth)
+    overlaps = np.minimum(overlaps, 1.0)
 
     # The readout needs the features themselves: the first ones where several are as likely.
     found = np.zeros(roots.shape, dtype=bool)

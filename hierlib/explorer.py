@@ -132,8 +132,8 @@ def feature_curves(n_features: int, gamma: float, link: str, ratios: np.ndarray)
            [0.85, 0.33]])
     """
     ratios = check_array("ratios", ratios, shape=(None,))
-    if np.any((ratios < 0) | (ratios > 1)):
-        msg = f"ratios must lie between 0 and 1, got {ratios}."
+    if not ratios.size or np.any((ratios < 0) | (ratios > 1)):
+        msg = f"ratios must lie between 0 and 1, at least one, got {ratios}."
         raise ValueError(msg)
     return _curves(_merge(_model(n_features, gamma, link).law), ratios)
 

@@ -412,9 +412,9 @@ def nearest_eigenvector(matrix: ArrayLike, reference: ArrayLike) -> np.ndarray:
 
     Notes
     -----
-    Neighbouring eigenvalues count as one if they differ by less than ``dim * eps`` times the largest modulus, with eps
-    the spacing of the matrix's floating-point numbers at 1: the error with which they are computed, below which the
-    matrix does not determine vectors within their common space.
+    Neighbouring eigenvalues count as one if they differ by less than ``10 * dim * eps`` times the largest modulus, with
+    eps the spacing of the matrix's floating-point numbers at 1: by as much a product that forms the matrix, and its
+    decomposition, move them, and the matrix does not determine vectors within their common space.
 
     Examples
     --------
@@ -430,7 +430,7 @@ def nearest_eigenvector(matrix: ArrayLike, reference: ArrayLike) -> np.ndarray:
         raise ValueError(msg)
     values, vectors = np.linalg.eigh(matrix)
     products = (reference / size) @ vectors
-    apart = np.diff(values) > len(matrix) * np.finfo(matrix.dtype).eps * np.abs(values).max()
+    apart = np.diff(values) > 10 * len(matrix) * np.finfo(matrix.dtype).eps * np.abs(values).max()
     first = np.flatnonzero(np.append(True, apart))  # of each eigenspace
     best = np.argmax(np.add.reduceat(products**2, first))
     space = slice(first[best], [*first, len(matrix)][best + 1])

@@ -1,9 +1,15 @@
 """Optimal label transforms: closed form of one feature, the largest predicted overlap, the smallest threshold."""
 
+import copy
+import pickle
+
+import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
+from hierlib import HierarchicalSpectralRegressor
 from hierlib.asymptotics import TargetParameters, predict
 from hierlib.label_transforms import lowest_threshold_transform, optimal_label_transform
 
@@ -112,7 +118,27 @@ def test_label_transforms_refuse_bad_input():
     target = TargetParameters(np.array([1.0]), d=9, q=2)
     with pytest.raises(ValueError, match="feature must be an integer >= 0 and <= 0, got 1"):
         lowest_threshold_transform(target, 1)
-    with pytest.raises(ValueError, match="n must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match=r"n must be an integer >= 1 and <= 10+, got 0"):
         optimal_label_transform(target, 0)
     with pytest.raises(ValueError, match="ranking must be one of 'modulus', 'edge', got 'size'"):
         optimal_label_transform(target, 100, ranking="size")
+
+
+def test_transforms_can_be_stored_sent_and_cloned():
+    target = TargetParameters(power_law("+-+", 0.4), d=30, q=2)
+    y = np.linspace(-3, 3, 50)
+    for transform in (lowest_threshold_transform(target, 0), optimal_label_transform(target, 5 * target.dim)):
+        estimator = HierarchicalSpectralRegressor(2, label_transform=transform)
+        for copied in (
+            pickle.loads(pickle.dumps(transform)),
+            copy.deepcopy(transform),
+            clone(estimator).label_transform,
+            joblib.Parallel(n_jobs=2)(joblib.delayed(_returned)(transform) for _ in range(2))[1],
+        ):
+            assert_array_equal(copied(y), transform(y))
+        assert len(pickle.dumps(transform)) < 20_000
+        assert repr(transform).startswith("PiecewiseLinear(")
+
+
+def _returned(transform):
+    return transform

@@ -4,6 +4,8 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from hierlib import perturbation as pt
@@ -310,3 +312,28 @@ def test_population_remainder_of_one_square_stays_on_its_input_in_many_dimension
 def test_bad_input_is_refused_with_its_name_and_value(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(1, 3), min_size=1, max_size=4))
+def test_nearest_eigenvector_is_the_projection_on_the_eigenspace_of_a_repeated_eigenvalue(seed, sizes):
+    rng = np.random.default_rng(seed)
+    values = np.repeat(np.arange(len(sizes)) - 1.0, sizes)
+    basis = np.linalg.qr(rng.standard_normal((values.size, values.size)))[0]
+    matrix = basis * values @ basis.T
+    reference = rng.standard_normal(values.size)
+    parts = [basis[:, values == value] @ (basis[:, values == value].T @ reference) for value in np.unique(values)]
+    closest = max(parts, key=np.linalg.norm)
+    lengths = np.sort([np.linalg.norm(part) for part in parts])
+    assume(len(lengths) == 1 or lengths[-1] > lengths[-2] * (1 + 1e-6))
+    # Eigenvectors are computed to eps over the distance 1 of eigenvalues.
+    found = pt.nearest_eigenvector((matrix + matrix.T) / 2, reference)
+    assert_allclose(found, closest / np.linalg.norm(closest), atol=1e-12)
+
+
+def test_nearest_eigenvector_of_distinct_eigenvalues_is_one_of_them():
+    # A gap of 1e-12 is two hundred times what counts as none.
+    found = pt.nearest_eigenvector(np.diag([1.0, 1.0 + 1e-12]), [1.0, 0.9])
+    assert_allclose(found, [1, 0], atol=1e-3)
+    assert_allclose(pt.nearest_eigenvector(np.eye(3), [3e-200, 0.0, 4e-200]), [0.6, 0, 0.8])
+    with pytest.raises(ValueError, match="reference must not be zero"):
+        pt.nearest_eigenvector(np.eye(2), [0.0, 0.0])

@@ -301,9 +301,9 @@ def test_ridge_risk_without_ridge_interpolates():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ((0, 5, 0.1, SPECTRUM), "n_features must be an integer >= 1, got 0"),
-        ((5, 0, 0.1, SPECTRUM), "n_samples must be an integer >= 1, got 0"),
-        ((5, 2.5, 0.1, SPECTRUM), "n_samples must be an integer >= 1, got 2.5"),
+        ((0, 5, 0.1, SPECTRUM), "n_features must be an integer >= 1 and <= 1000000000000000, got 0"),
+        ((5, 0, 0.1, SPECTRUM), "n_samples must be an integer >= 1 and <= 1000000000000000, got 0"),
+        ((5, 2.5, 0.1, SPECTRUM), "n_samples must be an integer >= 1 and <= 1000000000000000, got 2.5"),
         ((5, 5, -0.1, SPECTRUM), "ridge must be a finite number >= 0.*, got -0.1"),
         ((5, 5, 0.1, [1.0, 0.0]), r"spectrum must hold positive variances.*, got \[1.0, 0.0\]"),
         ((5, 5, 0.1, []), "spectrum must hold positive variances"),

@@ -234,7 +234,7 @@ def test_network_is_determined_by_its_seed():
 
 def test_task_refuses_impossible_input():
     for arguments, match in (
-        ({"n_skills": 0, "alpha": 1.0}, "n_skills must be an integer >= 1, got 0"),
+        ({"n_skills": 0, "alpha": 1.0}, "n_skills must be an integer >= 1 and <= 100000000, got 0"),
         ({"n_skills": 3, "alpha": -1.0}, "alpha must be a finite number > 0.*, got -1.0"),
         ({"n_skills": 3, "alpha": 1.0, "n_bits": 63}, "n_bits must be"),
         ({"n_skills": 3, "alpha": 1.0, "n_bits": 4, "parity_size": 5}, "parity_size must be .* <= 4, got 5"),

@@ -210,7 +210,7 @@ def test_repr_names_what_distinguishes_a_target():
     [
         ({"d": 0}, r"d must be an integer >= 1, got 0\."),
         ({"d": 2.5}, r"d must be an integer >= 1, got 2\.5\."),
-        ({"q": 0}, r"q must be an integer >= 1, got 0\."),
+        ({"q": 0}, r"q must be an integer >= 1 and <= 30, got 0\."),
         ({"eps": 0}, r"eps must be a finite number > 0, got 0\."),
         ({"eps": float("nan")}, r"eps must be a finite number > 0, got nan\."),
         ({"eps": 1.9}, r"eps must give floor\(d\*\*eps\) <= D = 55, got 1\.9 and d = 10\."),
@@ -236,7 +236,7 @@ def test_inputs_samples_and_links_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"^h1 must have shape \(any, 2\), got \(2, 3\)\."):
         target.second_layer(np.ones((2, 3)))
     for read in (target.sample, target.stream):
-        with pytest.raises(ValueError, match=r"^n must be an integer >= 1, got 0\."):
+        with pytest.raises(ValueError, match=r"^n must be an integer >= 1 and <= 10+, got 0\."):
             read(0, 1)
         with pytest.raises(ValueError, match=r"^seed must be an integer >= 0, got -1\."):
             read(1, -1)
@@ -244,3 +244,22 @@ def test_inputs_samples_and_links_that_do_not_fit_are_refused():
         ValueError, match=r"^link must map an array to an array of the same shape, got \(\) from \(2,\)\."
     ):
         HierarchicalTarget(4, link=np.sum).label(np.ones((2, 4)))
+
+
+@pytest.mark.parametrize(
+    ("link", "match"),
+    [
+        (np.sqrt, "link must give finite labels, got nan at h2 = -"),
+        (lambda t: np.exp(1000 * t**2), "link must give finite labels, got inf at h2 = "),
+        (lambda t: t + 1j, "link must give real numbers, got dtype complex128"),
+        (lambda t: np.full(t.shape, "a"), "link must give real numbers, got dtype <U1"),
+    ],
+)
+def test_labels_that_are_no_finite_real_numbers_are_refused_by_the_links_name(link, match):
+    target = HierarchicalTarget(6, link=link)
+    with pytest.raises(ValueError, match=match):
+        target.sample(100, seed=0)
+    with pytest.raises(ValueError, match=match):
+        next(iter(target.stream(100, seed=0)))
+    with pytest.raises(ValueError, match=match):
+        target.label(np.random.default_rng(0).standard_normal((100, 6)))

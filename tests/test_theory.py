@@ -361,7 +361,7 @@ def test_formulas_outside_their_theorem_need_an_explicit_request(call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: theory.normalization(0, 0.4), "n_features must be an integer >= 1, got 0"),
+        (lambda: theory.normalization(0, 0.4), "n_features must be an integer >= 1 and <= 100000000, got 0"),
         (lambda: theory.normalization_rate(3, -0.1), "gamma must be a finite number >= 0"),
         (lambda: theory.recovery_threshold(8, **SMALL), "i must hold integers >= 1 and <= n_features = 7, got 8"),
         (lambda: theory.recovery_threshold(1.0, **SMALL), "i must hold integers"),
@@ -369,8 +369,8 @@ def test_formulas_outside_their_theorem_need_an_explicit_request(call, message):
         (lambda: theory.weight_tail(-1, n_features=2, gamma=1.0), "m must hold integers >= 0"),
         (lambda: theory.weight_tail_rate(0, n_features=2, gamma=1.0), "m must be positive"),
         (lambda: theory.recovered_count(0, **SMALL), "n must hold positive finite sample sizes, got 0"),
-        (lambda: theory.recovered_count("many", **SMALL), "n must hold positive finite sample sizes"),
-        (lambda: theory.noise_norm([10, np.nan], dim=3), "n must hold positive finite sample sizes"),
+        (lambda: theory.recovered_count("many", **SMALL), "n must be an array of real numbers"),
+        (lambda: theory.noise_norm([10, np.nan], dim=3), "n must be finite"),
         (lambda: theory.noise_norm(10, dim=0), "dim must be an integer >= 1"),
         (lambda: theory.recovery_threshold(1, sharp=True, link="tanh", **SMALL), "sharp must be False"),
         (lambda: theory.recovery_threshold(1, link=3, **SMALL), "link must be a name or a callable"),
