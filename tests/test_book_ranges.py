@@ -13,7 +13,24 @@ ROOT = Path(__file__).parents[1]
 CHAPTERS = build_book.chapters(ROOT)
 STORED = ranges.stored(ROOT)
 # An hour and more of two cores computes the rest of the table: `make ranges` goes on from what it holds.
-INCOMPLETE = {"TODO"}
+INCOMPLETE = {
+    "19_explorer",
+    "02_spikes",
+    "03_prediction",
+    "04_thresholds",
+    "05_perturbation",
+    "06_cascade",
+    "07_readout",
+    "08_depth",
+    "09_sharp_constants",
+    "18_validation",
+    "10_visible",
+    "11_infinity",
+    "13_every_ridge",
+    "14_given_skills",
+    "15_four_routes",
+    "17_smoothing",
+}
 
 
 def settings(name):
