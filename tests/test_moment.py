@@ -491,7 +491,10 @@ def test_transformed_labels_have_no_unit_and_raw_ones_keep_theirs(scale):
         ((np.full((4, 3), np.nan), np.ones(4)), r"X must be finite, got NaN"),
         ([(np.ones((1, 3)), np.ones(1)), (np.full((1, 3), np.inf), np.ones(1))], r"X must be finite, got NaN or inf"),
         ((np.ones((2, 3)), [1.0, np.inf]), r"y must be finite, got NaN or infinite"),
-        (HierarchicalTarget(3, link=lambda t: t * np.nan).stream(10, 1), r"y must be finite, got NaN or infinite"),
+        (
+            HierarchicalTarget(3, link=lambda t: t * np.nan).stream(10, 1),
+            r"link must give finite labels, got nan at h2",
+        ),
     ],
 )
 def test_data_that_cannot_be_used_are_refused(data, message):

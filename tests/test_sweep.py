@@ -241,8 +241,10 @@ def test_numbers_beside_strings_stay_numbers():
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_ends_a_sweep_at_once_and_keeps_the_finished_points(tmp_path, n_jobs):
+    # A shell starts what runs in its background deaf to Ctrl-C, and so would be the tests that it runs there.
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\nfrom hierlib.sweep import run\nfrom test_sweep import slow\n"
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.path.insert(0, sys.argv[1])\nfrom hierlib.sweep import run\nfrom test_sweep import slow\n"
         "run(slow, {'level': list(range(2000))}, seeds=[0], directory=sys.argv[2], n_jobs=int(sys.argv[3]))\n"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), str(n_jobs)]
