@@ -294,8 +294,8 @@ def weight_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: b
     chance = np.repeat(cells.probability, cells.law.size)
     plain = collect(chance)
     labelled = plain * grid if transformed is None and not normalize else collect(chance * u.ravel())
-    kept = plain[0] > 0
-    return WeightLaw(grid[kept], plain[0, kept], plain[1:, kept], labelled[0, kept], labelled[1:, kept], exponent)
+    # With the cells that are empty, or nearly: which these are, rounding decides.
+    return WeightLaw(grid, plain[0], plain[1:], labelled[0], labelled[1:], exponent)
 
 
 def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:

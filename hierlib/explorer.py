@@ -209,11 +209,12 @@ def _model(n_features: int, gamma: float, link: str) -> Model:
 
 
 def _merge(law: WeightLaw, size: int = _MERGED) -> WeightLaw:
-    """Put neighbouring atoms together, keeping masses and means."""
+    """Put neighbouring atoms together, keeping masses and means; empty ones are left where they are in the middle."""
     first = np.arange(0, law.values.size, size)
     masses = np.add.reduceat(law.masses, first)
+    middle = np.add.reduceat(law.values, first) / np.add.reduceat(np.ones(law.values.size), first)
     return WeightLaw(
-        np.add.reduceat(law.masses * law.values, first) / masses,
+        np.divide(np.add.reduceat(law.masses * law.values, first), masses, out=middle, where=masses > 0),
         masses,
         np.add.reduceat(law.reweighted, first, axis=1),
         np.add.reduceat(law.label_masses, first),

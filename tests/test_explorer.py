@@ -115,6 +115,12 @@ def test_tables_are_the_same_text_when_made_again(tables):
     assert explorer_tables(MAX_FEATURES) == tables
 
 
+def test_tables_are_the_same_text_when_rounding_differs(tables, monkeypatch):
+    # What another processor does to the weights, times a few; a digit of the tables is 1e-4.
+    monkeypatch.setattr("hierlib.explorer.positive_weights", lambda *size: positive_weights(*size) * (1 + 1e-15))
+    assert explorer_tables(MAX_FEATURES) == tables
+
+
 def test_values_out_of_range_are_refused():
     with pytest.raises(ValueError, match="max_features must be"):
         explorer_tables(21)
