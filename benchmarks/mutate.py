@@ -37,7 +37,8 @@ ROOT = Path(__file__).parents[1]
 OWN = ("theory", "perturbation", "shrinkage", "label_transforms", "asymptotics")
 # The private modules are tested through the public ones.
 TESTS = {name: [f"tests/test_{name}.py", f"hierlib/{name}.py"] for name in OWN}
-TESTS |= dict.fromkeys(("_remainder", "_weight_law", "_bulk", "_readout"), TESTS["asymptotics"] + TESTS["shrinkage"])
+UNDER_ASYMPTOTICS = ("_remainder", "_weight_law", "asymptotics", "_bulk", "_readout")
+TESTS |= dict.fromkeys(UNDER_ASYMPTOTICS, TESTS["asymptotics"] + TESTS["shrinkage"])
 FACTORS = (1.1, 0.9)
 NAMED = {"pi", "euler_gamma"}
 POSITIONS = {"range", "reshape", "swapaxes"}
@@ -45,11 +46,21 @@ SHAPES = {"zeros", "ones", "full", "empty", "eye"}
 SLOW = 1.0  # seconds of processor time; three times as much with a constant changed
 
 # Names that set how accurate the numbers are, and the test that holds it.
-ACCURACY: dict[str, dict[str, str]] = {}
+ACCURACY = {
+    module: dict.fromkeys(names, "tests/test_asymptotics.py::test_refining_a_grid_moves_predictions_within_their_error")
+    for module, names in {
+        "_weight_law": ("_SUM_GRID", "WEIGHT_GRID", "_RADIAL_NODES", "_LOG_TAIL", "_NEGLIGIBLE"),
+        "_bulk": ("_WINDOW", "_SCAN", "_COLUMNS", "_CAUCHY", "_OUTSIDE", "_CELL", "_TABLE"),
+        "asymptotics": ("_QUANTILES", "_CERTAIN"),
+        "_readout": ("_POINTS", "_COORDINATES", "_BINS"),
+    }.items()
+}
 
 # Line and constant, and why 10 % of it, up or down, may pass unnoticed.
 ROUNDING = "an allowance for rounding, right to within orders of magnitude"
 WHOLE = "compared with or cut down to whole numbers, it may move by less than one"
+BRACKET = "the end of an interval that holds the root with room to spare"
+OFFERED = "one of several candidates, among which the prediction decides"
 HARMLESS = {
     ('count = np.searchsorted(threshold * (1 - 1e-12), size, side="right")', "1e-12"): ROUNDING,
     ("_check_window(size, first * (1 - 1e-12), last * (1 + 1e-12))", "1e-12"): ROUNDING,
@@ -58,6 +69,16 @@ HARMLESS = {
     ("if not np.allclose(array, array.T, rtol=0, atol=1e-6 * float(np.abs(array).max())):", "1e-6"): ROUNDING,
     ("if theta[k] == 0 or np.count_nonzero(gaps == 0) > 1:", "1"): WHOLE,
     ("d = int((np.sqrt(8 * dim + 1) - 1) / 2)", "1"): WHOLE,
+    ("p, a = (degree - h) // 2, h + t - 1", "2"): WHOLE,
+    ("harmonics = [h for h in range(degree % 2, degree, 2) if h < 2 or d > 1]", "2"): WHOLE,
+    ("harmonics = [h for h in range(degree % 2, degree, 2) if h < 2 or d > 1]", "1"): WHOLE,
+    ("self.remainder = max(0.0, remainder_coefficient(d, degree)) if d > 1 else 0.0", "1"): WHOLE,
+    ("_END_VARIANCE = 2.0", "2.0"): "measured, and rounded up so that it covers all sizes measured",
+    ("_SMALLEST = 1e-6 # of an edge's s: eigenvalues that far out do not occur", "1e-6"): BRACKET,
+    **{
+        ("_RANGES = (1.0, 1.5, 2.5, 5.0) # largest weight over the largest of the other sign", width): OFFERED
+        for width in ("1.0", "1.5", "2.5", "5.0")
+    },
 }
 
 
@@ -207,7 +228,8 @@ def constants(module: str) -> list[Constant]:
 def run_checks(module: str, watch: Watch, *options: str) -> int:
     """Run a module's tests and doctests in this process, without output."""
     arguments = [*options, "-p", "no:cacheprovider", "--hypothesis-profile", "mutate", "--rootdir", str(ROOT)]
-    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    # No explanations of what failed, and no search for garbage: half of the time.
+    arguments += ["--assert", "plain", "-p", "no:unraisableexception", "-p", "no:threadexception"]
     signal.signal(signal.SIGVTALRM, too_slow)
     with open(os.devnull, "w") as silent, contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
         return pytest.main(arguments + TESTS[module], plugins=[watch])
@@ -261,6 +283,11 @@ def main() -> None:
             durations, failed = pool.apply(unchanged, (module,))
         for name in failed:
             print(f"{module}, unchanged, fails {name}", flush=True)
+        for name, test in ACCURACY.get(module, {}).items():
+            file, _, function = test.partition("::")
+            if f"def {function}(" not in (ROOT / file).read_text():
+                sys.exit(f"{module}.{name} has no test {test}")
+            print(f"{module}.py {name}: accuracy, {test}")
         found = constants(module)
         tasks = [(constant, factor, durations) for constant in found for factor in FACTORS]
         count = dict.fromkeys(("noticed", "harmless", "not noticed"), 0)
