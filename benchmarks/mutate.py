@@ -9,8 +9,8 @@ where a test holds that accuracy: `ACCURACY` says which.
 
 Each constant is multiplied by 1.1 and by 0.9 in a forked process, which imports the library anew and runs the module's
 tests and doctests up to the first failure: first those that name the changed function, then the quickest. Only checks
-of less than half a second count, those that one runs while changing a formula. One line a constant and direction; the exit
-status is 1 if a change passed unnoticed that is not listed, with its reason, as harmless.
+of less than half a second count, those that one runs while changing a formula. One line a constant and direction; the
+exit status is 1 if a change passed unnoticed that is not listed, with its reason, as harmless.
 """
 
 from __future__ import annotations
