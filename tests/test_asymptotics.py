@@ -19,7 +19,7 @@ from scipy.stats import chi2
 from hierlib import HierarchicalTarget, _bulk, _readout, _weight_law
 from hierlib._bulk import Bulk, build_model
 from hierlib._remainder import RemainderLaw, remainder_law, remainder_skewness
-from hierlib._weight_law import WeightLaw, chi_square_sum_law, label_grid, radial_scale, weight_law
+from hierlib._weight_law import WeightLaw, chi_square_sum_law, label_grid, radial_rule, radial_scale, weight_law
 from hierlib.asymptotics import (
     TargetParameters,
     bulk_density,
@@ -164,6 +164,26 @@ def test_sizes_of_less_than_one_eigenvalue_are_counted_one_by_one():
     assert_allclose(law.count(g, phi), 2 * law.numbers[-1] * np.array([0, 0, 1, 1]))
     assert law.exhausted(g, phi).tolist() == [False, False, False, True]
     assert not remainder_law(100, 2, 5050).rare.any()
+
+
+@pytest.mark.parametrize("d", [5, 40])
+def test_sizes_of_degree_two_are_brought_from_the_normal_law_to_the_sphere(d):
+    # Both have the same fourth moments there, (E r^4)^2 over E r^8, and two features at norm 1 have 2/d.
+    radius, probability = radial_rule(d)
+    ratio = (probability @ radius**2) ** 2 / (probability @ radius**4)
+    assert_allclose(remainder_law(d, 2, 1000).sizes, remainder_law(10**9, 2, 1000).sizes * 1e9 / d * ratio, rtol=1e-6)
+    # The largest size, times d, of the limit: the moments of its measure in closed form, kappa_3 over kappa_2.
+    law = remainder_law(10**9, 2, 1000)
+    assert law.masses @ law.sizes / law.variance == pytest.approx(16 * np.sqrt(2) / 6 / 1e9 * np.sqrt(2), rel=1e-6)
+
+
+def test_a_size_is_rare_below_one_eigenvalue_and_reached_at_its_pole():
+    assert_allclose(RemainderLaw(np.array([2.0, 1.0]), np.array([4.0, 5.0]), 10).numbers, [10 * 2 / 16, 10 / 25])
+    law = RemainderLaw(np.array([1.05, 0.95]), np.ones(2), 1)
+    assert law.rare.tolist() == [False, True]
+    g = np.array([0.95, 1.05])
+    assert law.exhausted(g, np.ones((1, 2))).tolist() == [False, True]
+    assert_allclose(law.count(g, np.ones((1, 2))), [0, 0.95])
 
 
 def test_weight_of_a_feature_is_spread_by_the_imaginary_part_of_its_level():
