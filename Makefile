@@ -24,7 +24,7 @@ help:
 	@echo "make lint     format, style, types, spelling, metadata and workflow"
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make bench-pages  how fast the rendered pages appear and their sliders redraw"
-	@echo "make mutate   change each constant of the theory by 10 %, see which check notices"
+	@echo "make mutate   change each constant of the formulas by 10 %, see which check notices"
 	@echo "make kernels  compare the chapters' numbers under each BLAS kernel and SIMD level of this machine"
 	@echo "make ranges   run every chapter at the ends of its parameters' ranges, store what came of it"
 	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
@@ -84,9 +84,12 @@ bench: $(ENVIRONMENT)
 bench-pages: book
 	python benchmarks/pages.py
 
-# Tests of the tests: about ten minutes on two idle cores.
+# Tests of the tests, and what the stored chapters would notice: MINUTES on two idle cores.
 mutate: $(ENVIRONMENT)
-	python benchmarks/mutate.py
+	@status=0; \
+	python benchmarks/mutate.py || status=1; \
+	python book/_tools/claim_mutations.py || status=1; \
+	exit $$status
 
 # The same, and the constants that the chapter on clusters computes with.
 bench-data: $(ENVIRONMENT)

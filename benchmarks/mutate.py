@@ -1,10 +1,16 @@
 """Change every constant of the formulas by 10 %, one at a time, and see that some check notices.
 
 ``make mutate`` runs it. Constants are the numbers in the code of a module, in factors, exponents and comparisons alike,
-and the named ones of NumPy; not those of docstrings and messages, nor the bounds of argument checks (``check_*``), nor
-positions (subscripts, axes), nor zero, which 10 % leaves alone. Each is multiplied by 1.1 and by 0.9 in the module of a
-forked process, which then runs the module's tests and doctests up to the first failure. One line a constant and
-direction; the exit status is 1 if a change passed unnoticed that is not listed, with its reason, as harmless.
+and the named ones of NumPy. Left out is what 10 % would turn into something else than a wrong formula: docstrings and
+messages; bounds of argument checks (``check_*``); zero; positions and shapes (subscripts, axes, decorators, arguments
+of ``range``, ``reshape`` and ``swapaxes``, the first one of ``zeros``, ``ones``, ``full``, ``empty`` and ``eye``); the
+sides ``(-1, 1)``. Names in capitals that set how accurate the numbers are, not what they are, are not changed either
+where a test holds that accuracy: `ACCURACY` says which.
+
+Each constant is multiplied by 1.1 and by 0.9 in a forked process, which imports the library anew and runs the module's
+tests and doctests up to the first failure: first those that name the changed function, then the quickest. Only checks
+of less than half a second count, those that one runs while changing a formula. One line a constant and direction; the
+exit status is 1 if a change passed unnoticed that is not listed, with its reason, as harmless.
 """
 
 from __future__ import annotations
@@ -16,20 +22,45 @@ import importlib
 import inspect
 import multiprocessing
 import os
+import signal
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 ROOT = Path(__file__).parents[1]
-TESTS = {"theory": "tests/test_theory.py", "perturbation": "tests/test_perturbation.py"}
+OWN = ("theory", "perturbation", "shrinkage", "label_transforms", "asymptotics")
+# The private modules are tested through the public ones.
+TESTS = {name: [f"tests/test_{name}.py", f"hierlib/{name}.py"] for name in OWN}
+UNDER_ASYMPTOTICS = ("_remainder", "_weight_law", "asymptotics", "_bulk", "_readout")
+TESTS |= dict.fromkeys(UNDER_ASYMPTOTICS, TESTS["asymptotics"] + TESTS["shrinkage"])
 FACTORS = (1.1, 0.9)
 NAMED = {"pi", "euler_gamma"}
+POSITIONS = {"range", "reshape", "swapaxes"}
+SHAPES = {"zeros", "ones", "full", "empty", "eye"}
+SLOW = 0.5  # seconds of processor time; three times as much with a constant changed
+
+# Names that set how accurate the numbers are, and the test that holds it.
+ACCURACY = {
+    module: dict.fromkeys(names, "tests/test_asymptotics.py::test_refining_a_grid_moves_predictions_within_their_error")
+    for module, names in {
+        "_weight_law": ("_SUM_GRID", "WEIGHT_GRID", "_RADIAL_NODES", "_LOG_TAIL", "_NEGLIGIBLE"),
+        "_bulk": ("_WINDOW", "_SCAN", "_COLUMNS", "_CAUCHY", "_OUTSIDE", "_CELL", "_TABLE"),
+        "asymptotics": ("_QUANTILES", "_CERTAIN"),
+        "_readout": ("_POINTS", "_COORDINATES", "_BINS"),
+    }.items()
+}
 
 # Line and constant, and why 10 % of it, up or down, may pass unnoticed.
 ROUNDING = "an allowance for rounding, right to within orders of magnitude"
 WHOLE = "compared with or cut down to whole numbers, it may move by less than one"
+BRACKET = "the end of an interval that holds the root with room to spare"
+OFFERED = "one of several candidates, among which the prediction decides"
 HARMLESS = {
     ('count = np.searchsorted(threshold * (1 - 1e-12), size, side="right")', "1e-12"): ROUNDING,
     ("_check_window(size, first * (1 - 1e-12), last * (1 + 1e-12))", "1e-12"): ROUNDING,
@@ -38,6 +69,16 @@ HARMLESS = {
     ("if not np.allclose(array, array.T, rtol=0, atol=1e-6 * float(np.abs(array).max())):", "1e-6"): ROUNDING,
     ("if theta[k] == 0 or np.count_nonzero(gaps == 0) > 1:", "1"): WHOLE,
     ("d = int((np.sqrt(8 * dim + 1) - 1) / 2)", "1"): WHOLE,
+    ("p, a = (degree - h) // 2, h + t - 1", "2"): WHOLE,
+    ("harmonics = [h for h in range(degree % 2, degree, 2) if h < 2 or d > 1]", "2"): WHOLE,
+    ("harmonics = [h for h in range(degree % 2, degree, 2) if h < 2 or d > 1]", "1"): WHOLE,
+    ("self.remainder = max(0.0, remainder_coefficient(d, degree)) if d > 1 else 0.0", "1"): WHOLE,
+    ("_END_VARIANCE = 2.0", "2.0"): "measured, and rounded up so that it covers all sizes measured",
+    ("_SMALLEST = 1e-6 # of an edge's s: eigenvalues that far out do not occur", "1e-6"): BRACKET,
+    **{
+        ("_RANGES = (1.0, 1.5, 2.5, 5.0) # largest weight over the largest of the other sign", width): OFFERED
+        for width in ("1.0", "1.5", "2.5", "5.0")
+    },
 }
 
 
@@ -61,30 +102,53 @@ class Constant:
         return "".join(lines)
 
 
-class FirstFailure:
-    """Pytest plugin that runs the likely checks first and remembers the first that failed."""
+class Watch:
+    """Pytest plugin that runs quick checks, the likely ones first, and remembers the first that failed."""
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str = "", durations: dict[str, float] | None = None) -> None:
         self.function = function
-        self.name = ""
+        self.known = durations
+        self.durations: dict[str, float] = {}
+        self.failed: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Put the tests that name the changed function in front."""
-        items.sort(key=lambda item: self.function not in self._text(item))
+        """Put the tests that name the changed function in front, then the quickest, without the slow ones."""
+        if self.known is not None:
+            known = self.known
+            items[:] = [item for item in items if item.nodeid in known]
+            items.sort(key=lambda item: (self.function not in self._text(item), known[item.nodeid]))
 
     @staticmethod
     def _text(item: pytest.Item) -> str:
         return inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """Stop a slow test, and note how long the others take."""
+        limit = SLOW if self.known is None else 3 * SLOW
+        start = time.process_time()
+        signal.setitimer(signal.ITIMER_VIRTUAL, limit)
+        try:
+            result = yield
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        self.durations[item.nodeid] = time.process_time() - start
+        return result
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a failing test."""
-        if report.failed and not self.name:
-            self.name = report.nodeid
+        if report.failed:
+            self.failed.append(report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that cannot be imported."""
-        if report.failed and not self.name:
-            self.name = report.nodeid
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+def too_slow(*_: object) -> None:
+    """Skip the test that runs: neither Hypothesis nor a check takes that for a failure."""
+    pytest.skip("slow")
 
 
 def source(module: str) -> str:
@@ -97,14 +161,21 @@ class Finder(ast.NodeVisitor):
     def __init__(self, module: str) -> None:
         self.module = module
         self.function = ""
+        self.accuracy = set(ACCURACY.get(module, {}))
         self.lines = source(module).splitlines()
         self.found: list[Constant] = []
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         """Keep the name of the function at the top level that the constants are in."""
         outer, self.function = self.function, self.function or node.name
+        node.decorator_list = []
         self.generic_visit(node)
         self.function = outer
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """Leave out names that set an accuracy."""
+        if not {name.id for t in node.targets for name in ast.walk(t) if isinstance(name, ast.Name)} & self.accuracy:
+            self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """Take a number that 10 % changes."""
@@ -118,9 +189,18 @@ class Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        """Leave out the bounds of argument checks and the axes of arrays."""
-        if not ast.unparse(node.func).startswith("check_"):
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "axis"]
+        """Leave out the bounds of argument checks, the axes of arrays and their shapes."""
+        name = ast.unparse(node.func).rpartition(".")[2]
+        if name.startswith("check_"):
+            return
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg != "axis"]
+        if name in POSITIONS | SHAPES:
+            node.args = node.args[1:] if name in SHAPES else []
+        self.generic_visit(node)
+
+    def visit_Tuple(self, node: ast.Tuple) -> None:
+        """Leave out the two sides of a spectrum."""
+        if ast.unparse(node) != "(-1, 1)":
             self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
@@ -145,27 +225,44 @@ def constants(module: str) -> list[Constant]:
     return finder.found
 
 
-def run_checks(module: str, option: str, plugins: list[object] | None = None) -> int:
+def run_checks(module: str, watch: Watch, *options: str) -> int:
     """Run a module's tests and doctests in this process, without output."""
-    arguments = [option, "-p", "no:cacheprovider", "--rootdir", str(ROOT), TESTS[module], f"hierlib/{module}.py"]
+    arguments = [*options, "-p", "no:cacheprovider", "--hypothesis-profile", "mutate", "--rootdir", str(ROOT)]
+    # No explanations of what failed, and no search for garbage: half of the time.
+    arguments += ["--assert", "plain", "-p", "no:unraisableexception", "-p", "no:threadexception"]
+    signal.signal(signal.SIGVTALRM, too_slow)
     with open(os.devnull, "w") as silent, contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
-        return pytest.main(arguments, plugins=plugins)
+        return pytest.main(arguments + TESTS[module], plugins=[watch])
 
 
-def first_failure(constant: Constant | None, factor: float, module: str) -> str:
-    """Run a module's tests and doctests with one constant changed; name the first that fails, or nothing."""
-    namespace = vars(importlib.import_module(f"hierlib.{module}"))
-    if constant is not None:
-        try:
-            exec(compile(constant.scaled(factor), namespace["__file__"], "exec"), namespace)
-        except Exception as error:  # a module that does not even load is noticed by whoever imports it
-            return f"import: {error!r}"
-    watch = FirstFailure(constant.function if constant else "")
-    status = run_checks(module, "-x", plugins=[watch])
-    return watch.name or ("" if status == 0 else f"pytest status {status}")
+def unchanged(module: str) -> tuple[dict[str, float], list[str]]:
+    """Return how long each quick check takes, and those that fail."""
+    watch = Watch()
+    run_checks(module, watch)
+    return {name: watch.durations[name] for name in watch.durations if name not in watch.failed}, watch.failed
 
 
-def job(task: tuple[Constant | None, float, str]) -> str:
+def first_failure(constant: Constant, factor: float, durations: dict[str, float]) -> str:
+    """Run the checks with one constant changed; name the first that fails, or nothing."""
+    name, changed = f"hierlib.{constant.module}", constant.scaled(factor)
+    get_code = SourceFileLoader.get_code
+    SourceFileLoader.get_code = lambda self, fullname: (  # type: ignore[method-assign]
+        compile(changed, self.path, "exec") if fullname == name else get_code(self, fullname)
+    )
+    # Everybody who imported something of the module imports it anew.
+    for loaded in list(sys.modules):
+        if loaded.partition(".")[0] == "hierlib" or loaded.startswith("test_"):
+            del sys.modules[loaded]
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        return f"import: {error!r}"
+    watch = Watch(constant.function, durations)
+    status = run_checks(constant.module, watch, "-x")
+    return watch.failed[0] if watch.failed else "" if status == 0 else f"pytest status {status}"
+
+
+def job(task: tuple[Constant, float, dict[str, float]]) -> str:
     return first_failure(*task)
 
 
@@ -176,36 +273,44 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     options = parser.parse_args()
     os.chdir(ROOT)
-    modules = options.module or list(TESTS)
-    for module in modules:
-        run_checks(module, "--collect-only")  # imports once, before the forks, all that the tests need
-    tasks: list[tuple[Constant | None, float, str]] = [(None, 1.0, module) for module in modules]
-    tasks += [(c, factor, module) for module in modules for c in constants(module) for factor in FACTORS]
-    caught = harmless = 0
-    survivors, unused = [], dict(HARMLESS)
-    # A fresh fork a task: what a change leaves behind dies with it.
-    with multiprocessing.get_context("fork").Pool(options.jobs, maxtasksperchild=1) as pool:
-        for (constant, factor, module), name in zip(tasks, pool.imap(job, tasks), strict=True):
-            if constant is None:
-                if name:
-                    sys.exit(f"{module}, unchanged, fails {name}")
-                continue
-            where = f"{module}.py:{constant.line} {constant.text} x {factor}"
-            reason = HARMLESS.get((constant.context, constant.text))
-            if name:
-                caught += 1
-                print(f"{where}: {name}", flush=True)
-            elif reason:
-                harmless += 1
-                unused.pop((constant.context, constant.text), None)
-                print(f"{where}: harmless, {reason}", flush=True)
-            else:
-                survivors.append(where)
-                print(f"{where}: NOT NOTICED  {constant.context}", flush=True)
-    print(f"{caught} noticed, {harmless} harmless, {len(survivors)} not noticed")
+    phases = (Phase.explicit, Phase.generate)  # that a test fails is all that is asked
+    settings.register_profile("mutate", max_examples=25, deadline=None, derandomize=True, database=None, phases=phases)
+    context = multiprocessing.get_context("fork")
+    unused, bad = dict(HARMLESS), False
+    timed: dict[tuple[str, ...], dict[str, float]] = {}
+    for module in options.module or TESTS:
+        run_checks(module, Watch(), "--collect-only")  # imports once, before the forks, all that the tests need
+        checks = tuple(TESTS[module])
+        if checks not in timed:
+            with context.Pool(1) as pool:
+                timed[checks], failed = pool.apply(unchanged, (module,))
+            for name in failed:
+                print(f"unchanged, fails {name}", flush=True)
+            bad = bad or bool(failed)
+        for name, test in ACCURACY.get(module, {}).items():
+            file, _, function = test.partition("::")
+            if f"def {function}(" not in (ROOT / file).read_text():
+                sys.exit(f"{module}.{name} has no test {test}")
+            print(f"{module}.py {name}: accuracy, {test}")
+        found = constants(module)
+        tasks = [(constant, factor, timed[checks]) for constant in found for factor in FACTORS]
+        count = dict.fromkeys(("noticed", "harmless", "not noticed"), 0)
+        # A fresh fork a task: what a change leaves behind dies with it.
+        with context.Pool(options.jobs, maxtasksperchild=1) as pool:
+            for (constant, factor, _), name in zip(tasks, pool.imap(job, tasks), strict=True):
+                where = f"{module}.py:{constant.line} {constant.text} x {factor}"
+                reason = HARMLESS.get((constant.context, constant.text))
+                kind = "noticed" if name else "harmless" if reason else "not noticed"
+                count[kind] += 1
+                if kind == "harmless":
+                    unused.pop((constant.context, constant.text), None)
+                words = name or (f"harmless, {reason}" if reason else f"NOT NOTICED  {constant.context}")
+                print(f"{where}: {words}", flush=True)
+        bad = bad or count["not noticed"] > 0
+        print(f"{module}: {len(found)} constants, {', '.join(f'{n} {kind}' for kind, n in count.items())}", flush=True)
     if unused and not options.module:
         print(f"listed as harmless but noticed or gone: {list(unused)}")
-    sys.exit(bool(survivors) or (bool(unused) and not options.module))
+    sys.exit(bad or (bool(unused) and not options.module))
 
 
 if __name__ == "__main__":

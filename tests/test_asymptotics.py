@@ -16,10 +16,10 @@ from scipy.optimize import brentq
 from scipy.special import eval_gegenbauer
 from scipy.stats import chi2
 
-from hierlib import HierarchicalTarget
-from hierlib._bulk import build_model
-from hierlib._remainder import remainder_law, remainder_skewness
-from hierlib._weight_law import chi_square_sum_law, label_grid, radial_scale, weight_law
+from hierlib import HierarchicalTarget, _bulk, _readout, _weight_law
+from hierlib._bulk import Bulk, build_model
+from hierlib._remainder import RemainderLaw, remainder_law, remainder_skewness
+from hierlib._weight_law import WeightLaw, chi_square_sum_law, label_grid, radial_rule, radial_scale, weight_law
 from hierlib.asymptotics import (
     TargetParameters,
     bulk_density,
@@ -166,6 +166,26 @@ def test_sizes_of_less_than_one_eigenvalue_are_counted_one_by_one():
     assert not remainder_law(100, 2, 5050).rare.any()
 
 
+@pytest.mark.parametrize("d", [5, 40])
+def test_sizes_of_degree_two_are_brought_from_the_normal_law_to_the_sphere(d):
+    # Both have the same fourth moments there, (E r^4)^2 over E r^8, and two features at norm 1 have 2/d.
+    radius, probability = radial_rule(d)
+    ratio = (probability @ radius**2) ** 2 / (probability @ radius**4)
+    assert_allclose(remainder_law(d, 2, 1000).sizes, remainder_law(10**9, 2, 1000).sizes * 1e9 / d * ratio, rtol=1e-6)
+    # The largest size, times d, of the limit: the moments of its measure in closed form, kappa_3 over kappa_2.
+    law = remainder_law(10**9, 2, 1000)
+    assert law.masses @ law.sizes / law.variance == pytest.approx(16 * np.sqrt(2) / 6 / 1e9 * np.sqrt(2), rel=1e-6)
+
+
+def test_a_size_is_rare_below_one_eigenvalue_and_reached_at_its_pole():
+    assert_allclose(RemainderLaw(np.array([2.0, 1.0]), np.array([4.0, 5.0]), 10).numbers, [10 * 2 / 16, 10 / 25])
+    law = RemainderLaw(np.array([1.05, 0.95]), np.ones(2), 1)
+    assert law.rare.tolist() == [False, True]
+    g = np.array([0.95, 1.05])
+    assert law.exhausted(g, np.ones((1, 2))).tolist() == [False, True]
+    assert_allclose(law.count(g, np.ones((1, 2))), [0, 0.95])
+
+
 def test_weight_of_a_feature_is_spread_by_the_imaginary_part_of_its_level():
     # d1 = 1, label h^2 - 1: the density at the pole is a chi-square's.
     law = TargetParameters(np.array([np.sqrt(2)]), d=400, q=1)
@@ -299,6 +319,137 @@ def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree)
         # The kernel's window, 0.03^4/0.3^4 = 1e-4, is the larger error.
         assert prediction.eigenvalues[i, column] == pytest.approx(parts(s)[0], rel=3e-4)
         assert prediction.outlier_alignments[i, column] == pytest.approx(level_slope / slope, abs=4e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("_weight_law._SUM_GRID", 2**15),
+        ("_weight_law.WEIGHT_GRID", 2**12),
+        ("_weight_law._RADIAL_NODES", 48),
+        ("_weight_law._LOG_TAIL", 60.0),
+        ("_weight_law._NEGLIGIBLE", 1e-20),
+        ("_bulk._WINDOW", 0.02),
+        ("_bulk._SCAN", 200),
+        ("_bulk._COLUMNS", 64),
+        ("_bulk._CAUCHY", np.tan(np.pi * ((np.arange(64) + 0.5) / 64 - 0.5))),
+        ("_bulk._OUTSIDE", np.append(np.geomspace(1e-3, 0.999, 400), 1.0)),
+        ("_bulk._CELL", 0.00125),
+        ("_bulk._TABLE", 257),
+        ("asymptotics._QUANTILES", np.polynomial.legendre.leggauss(64)[0] / 2 + 0.5),
+        ("asymptotics._CERTAIN", 12.0),
+        ("_readout._POINTS", 2**15),
+        ("_readout._COORDINATES", 2**22),
+        ("_readout._BINS", 32),
+    ],
+)
+def test_refining_a_grid_moves_predictions_within_their_error(monkeypatch, name, value):
+    # Labels with samples at the pole; bounded weights for what regularises the pole itself, and for the radius.
+    bounded = name.endswith(("_WINDOW", "_RADIAL_NODES"))
+
+    def found():
+        for remembered in (_readout._normal_points, _bulk._remembered_law, _weight_law._remembered_sum_law):
+            remembered.cache_clear()
+        if bounded:
+            return predict(TargetParameters(MIXED, d=40, q=2), 9000, np.tanh, normalize=True)
+        return predict(TargetParameters(MIXED, d=800, q=1), 9600)
+
+    usual = found()
+    monkeypatch.setattr(f"hierlib.{name}", value)
+    if name.endswith("_QUANTILES"):
+        masses = np.polynomial.legendre.leggauss(64)[1] / 2
+        monkeypatch.setattr("hierlib.asymptotics._QUANTILE_MASSES", masses)
+    finer = found()
+    # The numerical errors that `predict` documents; twice that where chances of a few samples decide.
+    errors = dict.fromkeys(("outlier_alignments", "eigenvalues", "bulk_edges"), 1e-3)
+    errors |= {"alignments": 2e-3} | dict.fromkeys(("retention", "mse_holdout", "mse_same_sample"), 5e-3)
+    for kind, error in errors.items():
+        assert_allclose(getattr(finer, kind), getattr(usual, kind), rtol=0, atol=error)
+
+
+# Two points: weights -1 and 1 as often, one feature, and a semicircle as its remainder: all in closed form ----------
+
+DELTA, EXCESS, VARIANCE, SAMPLES = 30.0, 0.2, 2e-3, 30_000
+
+
+def two_points():
+    values, masses = np.array([-1.0, 1.0]), np.full(2, 0.5)
+    reweighted = masses + EXCESS * values
+    law = WeightLaw(values, masses, reweighted[None], masses * values, (reweighted * values)[None])
+    return Bulk(law, DELTA, SAMPLES, RemainderLaw(np.array([VARIANCE]), np.zeros(1)))
+
+
+def phi(s):
+    return 2 * EXCESS / (1 - s * s)
+
+
+def psi(s):
+    return 1 / (DELTA * s) + s / (1 - s * s) + VARIANCE * DELTA * s * phi(s) ** 2
+
+
+def slope(f, s):
+    """Derivative of an analytic function by a complex step."""
+    return f(s + 1e-20j).imag / 1e-20
+
+
+def upper_edge():
+    return brentq(lambda s: slope(psi, s), 0.02, 0.9)
+
+
+def inside(depths):
+    """Solve psi(s) = z below the imaginary axis at the given depths under the upper edge."""
+    edge = upper_edge()
+    curvature = (slope(psi, edge * 1.0001) - slope(psi, edge * 0.9999)) / (2e-4 * edge)
+    s = edge - 1j * np.sqrt(2 * depths / curvature)
+    for _ in range(30):
+        s = s - (psi(s) - psi(edge) + depths) / ((psi(s + 1e-6) - psi(s - 1e-6)) / 2e-6)
+    return s
+
+
+def test_edges_and_levels_of_two_points():
+    bulk, edge = two_points(), upper_edge()
+    # The edge is interpolated, the kernel is 1/x up to (0.03/x)^4 = 1e-5.
+    assert_allclose([bulk.edges[-1], bulk.edges[1]], [-edge, edge], rtol=1e-3)
+    s = np.array([-0.9, 0.3, 0.8]) * edge
+    assert_allclose(bulk.levels(s)[0], psi(s), rtol=1e-4)
+    assert_allclose(bulk.levels(s)[1], slope(psi, s), rtol=1e-4)
+    assert bulk.level + 2 * VARIANCE * bulk.level**2 == pytest.approx(1, rel=1e-12)
+    visible = DELTA * edge * phi(edge) / bulk.level
+    assert_allclose(bulk.visibility(), [[-visible, visible]], rtol=1e-3)
+
+
+def test_outlier_of_two_points_is_the_root_with_the_residue_of_its_equation():
+    bulk = two_points()
+    s = brentq(lambda s: DELTA * s * phi(s) + 2 * VARIANCE * (DELTA * s * phi(s)) ** 2 - 1, 1e-6, upper_edge())
+    fall = -slope(psi, s)
+    rise = slope(lambda s: psi(s) - 1 / (DELTA * s) + phi(s) + 2 * VARIANCE * DELTA * s * phi(s) ** 2, s)
+    (root,), (alignment,) = bulk.outliers(1)
+    assert root == pytest.approx(s, rel=1e-5)
+    assert alignment == pytest.approx(fall / (fall + rise), rel=1e-4)
+    assert bulk.outliers(-1)[1] == 0
+
+
+def test_noise_inside_the_edge_of_two_points_is_that_of_the_exact_resolvent():
+    bulk, edge = two_points(), upper_edge()
+    root = np.linspace(0, 0.1, 201)  # of the depth, in which the density is smooth
+    s = inside(root**2 * psi(edge))
+    density = -DELTA * s.imag / np.pi
+    x = DELTA * s * phi(s)
+    weight = -(DELTA * s / (1 - x - 2 * VARIANCE * x**2)).imag / np.pi
+    end = 0.99 * psi(edge)
+    number, share = (np.trapezoid(f * 2 * root, root) * psi(edge) for f in (density, weight))
+    # Next orders in the depth, a hundredth of the edge.
+    assert bulk.noise_count(1, np.array([end]))[0] == pytest.approx(SAMPLES / DELTA * number, rel=0.02)
+    assert bulk.edge_alignment(1, end)[0] == pytest.approx(share, rel=0.03)
+    z = psi(edge) * (1 - np.array([0.0, 0.3, 0.5, 0.7]) ** 2)
+    exact = -DELTA * inside(psi(edge) - z[1:]).imag / np.pi
+    assert_allclose(bulk.density(z)[1:], exact, rtol=1e-3)
+
+
+def test_samples_beyond_the_pole_of_two_points_are_counted():
+    counts = two_points().tail_count(np.array([0.9, 1.01, 1.2]), 1)
+    assert_allclose(counts, SAMPLES * np.array([0, 0.5, 0.5]))
+    assert_allclose(two_points().tail_count(np.array([-0.9, -1.01]), -1), SAMPLES * np.array([0, 0.5]))
 
 
 # Thresholds ---------------------------------------------------------------------------------------------------------

@@ -10,8 +10,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from hierlib import HierarchicalSpectralRegressor
+from hierlib._bulk import Bulk, build_model
+from hierlib._weight_law import WeightLaw
 from hierlib.asymptotics import TargetParameters, predict
-from hierlib.label_transforms import lowest_threshold_transform, optimal_label_transform
+from hierlib.label_transforms import (
+    _moments_given_label,
+    _responses,
+    lowest_threshold_transform,
+    optimal_label_transform,
+)
 
 MIXED = np.array([0.7, -0.5, 0.4, -0.3])
 
@@ -112,6 +119,39 @@ def test_optimal_transform_is_bounded_where_no_feature_explains_the_label():
         assert values[0] == values.min()
         assert -values.min() <= 5.001 * values.max()
         assert predict(target, 12 * target.dim, np.tanh, normalize=True, ranking=ranking).alignments.mean() > 0.2
+
+
+def test_moments_given_the_label_add_up_to_those_of_the_whole_law():
+    target = TargetParameters(MIXED, d=30, q=2)
+    moments = _moments_given_label(target, radial=True, normalize=False)
+    # E R = E h^2 = 1, and E R^2 = (1 + 4/d)(1 + 6/d)/(1 + 2/d) for R = r^4/(1 + 2/d); the radius does not see h.
+    square = (1 + 4 / 30) * (1 + 6 / 30) / (1 + 2 / 30)
+    assert_allclose(moments.signal @ moments.chance, 0, atol=1e-6)
+    assert_allclose(moments.noise @ moments.chance, square, rtol=1e-6)
+    assert moments.scale @ moments.chance == pytest.approx(square, rel=1e-6)
+    # Bins of equal width in whose middle the points are: the mean of the label, 0, is theirs to second order.
+    step = np.diff(moments.points).min()
+    assert abs(moments.chance @ moments.points) < 0.02 * step
+    # The tails begin where the outermost bins end; cells of the label hold a few percent of a tail.
+    cells = build_model(target, None, radial=True, remainder=False, normalize=False).cells
+    y, masses = cells.standardized, cells.masses
+    assert masses[y > moments.points[-1] + step / 2].sum() == pytest.approx(1e-5, rel=0.04)
+    assert masses[y < moments.points[0] - step / 2].sum() == pytest.approx(1e-5, rel=0.04)
+
+
+def test_response_of_a_feature_is_its_outlier_or_the_edge_of_its_sign():
+    # Weights -1 and 1 as often, E[h^2 - 1 | v] = e v: phi(s) = 2 e/(1 - s^2) and 1/(delta s) = phi(s) at the outlier.
+    delta, excess = 30.0, np.array([0.2, -1e-3])
+    values, masses = np.array([-1.0, 1.0]), np.full(2, 0.5)
+    reweighted = masses + excess[:, None] * values
+    bulk = Bulk(WeightLaw(values, masses, reweighted, masses * values, reweighted * values), delta, 30_000)
+    s, aligned, kappa = _responses(bulk)
+    root = np.sqrt((0.2 * delta) ** 2 + 1) - 0.2 * delta
+    assert_allclose(s, [root, bulk.edges[-1]], rtol=1e-4)
+    assert aligned[0] > 0.5
+    assert aligned[1] == 0
+    slopes = 4 * excess * s / (1 - s**2) ** 2
+    assert_allclose(kappa, 1 / (1 + delta * s**2 * slopes), rtol=1e-4)
 
 
 def test_label_transforms_refuse_bad_input():

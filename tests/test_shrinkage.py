@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import brentq
 
 from hierlib import HierarchicalTarget
 from hierlib.asymptotics import noise_edges, remainder_coefficient
@@ -161,6 +162,40 @@ def test_interval_is_that_of_the_asymptotics_for_gaussian_features():
     v = np.tanh(np.random.default_rng(1).standard_normal(3000))
     v -= v.mean()
     assert_allclose(SampleBulk(v, 150, 1).interval(0.9), noise_edges(v, 150, 0.9), rtol=1e-6)
+
+
+def test_resolvent_solves_the_equation_of_the_bulk_with_the_largest_remainder():
+    # Weights -1 and 1: E v/(1 - vs) = s/(1 - s^2) and E v^2/(1 - vs) = 1/(1 - s^2).
+    d, n = 10, 2200
+    dim = 55
+    z = np.array([-2.0, -0.9, 0.9, 1.3, 4.0])
+    s = SampleBulk(np.tile([-1.0, 1.0], n // 2), d, 2).resolvent(z)
+    remainder = 2 * remainder_coefficient(d, 2) / dim / (1 - s**2) ** 2 * (n * s / dim)
+    assert_allclose(dim / (n * s) + s / (1 - s**2) + remainder, z, rtol=1e-5)
+    assert remainder[1] < -0.05
+
+
+@pytest.mark.parametrize(("level", "quantile"), [(0.9, 0.97932), (0.98, 2.02345)])  # of Tracy and Widom's law, beta = 1
+def test_interval_of_two_weights_is_the_edge_and_the_quantile_at_its_scale(level, quantile):
+    dim, n = 300, 3000
+    v = np.tile([-1.0, 1.0], n // 2)
+    # psi(s) = D/(ns) + s/(1 - s^2), written as 1/(1 - s) - 1/(1 + s) over 2.
+    s = brentq(lambda s: (1 + s**2) / (1 - s**2) ** 2 - dim / (n * s**2), 0.01, 0.9)
+    curvature = 2 * dim / (n * s**3) + (1 - s) ** -3 - (1 + s) ** -3
+    scale = (curvature / 2) ** (1 / 3) * n ** (-2 / 3)
+    end = dim / (n * s) + s / (1 - s**2) + quantile * scale
+    # The gamma law is right to 0.01, the curvature by differences to 0.1 %.
+    for ends in (SampleBulk(v, dim, 1).interval(level), noise_edges(v, dim, level)):
+        assert_allclose(ends, [-end, end], rtol=0, atol=0.015 * scale)
+
+
+def test_interval_reaches_to_the_outlier_of_a_single_large_weight():
+    dim, n = 200, 4000
+    v = np.append(np.tile([-1.0, 1.0], n // 2), 60.0)
+    for side in (-1, 1):
+        for ends in (SampleBulk(side * v, dim, 1).interval(), noise_edges(side * v, dim)):
+            # psi(1/60) without the sample itself: D/n * 60, and the rest less than 0.1.
+            assert ends[(side + 1) // 2] == pytest.approx(side * 60 * dim / n, rel=0.05)
 
 
 @pytest.mark.parametrize("normalize", [False, True])
