@@ -84,7 +84,7 @@ bench: $(ENVIRONMENT)
 bench-pages: book
 	python benchmarks/pages.py
 
-# Tests of the tests, and what the stored chapters would notice: MINUTES on two idle cores.
+# Tests of the tests, and what the stored chapters would notice: some twenty minutes on two idle cores.
 mutate: $(ENVIRONMENT)
 	@status=0; \
 	python benchmarks/mutate.py || status=1; \

@@ -60,6 +60,10 @@ ACCURACY = {
 ROUNDING = "an allowance for rounding, right to within orders of magnitude"
 WHOLE = "compared with or cut down to whole numbers, it may move by less than one"
 BRACKET = "the end of an interval that holds the root with room to spare"
+CONVENTION = "from how many samples on they are called a bulk and no outliers: any number of this order does"
+EXTREME = "the end of a range of extreme numbers, right to within orders of magnitude"
+SERIES = "where the series takes over: it and the closed form are both right there"
+START = "where the continuation from far above the axis starts and ends"
 OFFERED = "one of several candidates, among which the prediction decides"
 HARMLESS = {
     ('count = np.searchsorted(threshold * (1 - 1e-12), size, side="right")', "1e-12"): ROUNDING,
@@ -73,6 +77,24 @@ HARMLESS = {
     ("harmonics = [h for h in range(degree % 2, degree, 2) if h < 2 or d > 1]", "2"): WHOLE,
     ("harmonics = [h for h in range(degree % 2, degree, 2) if h < 2 or d > 1]", "1"): WHOLE,
     ("self.remainder = max(0.0, remainder_coefficient(d, degree)) if d > 1 else 0.0", "1"): WHOLE,
+    ("_WEIGHT_RANGE = (1e-100, 1e100) # squares are floats", "1e-100"): EXTREME,
+    ("_WEIGHT_RANGE = (1e-100, 1e100) # squares are floats", "1e100"): EXTREME,
+    ("most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)", "20"): CONVENTION,
+    ("most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)", "4"): CONVENTION,
+    ("most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)", "0.05"): CONVENTION,
+    ("many = self.n * np.cumsum(self.law.masses[order]) > most * (1 + 1e-9)", "1e-9"): ROUNDING,
+    ("if width < 1e-9 * abs(level):", "1e-9"): ROUNDING,
+    ("a = np.where(np.abs(a) < 1e-9, 1e-9, a)", "1e-9"): ROUNDING,
+    ("grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)", "0.02"): BRACKET,
+    ("grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)", "0.1"): BRACKET,
+    ("shape = np.where(t < 0.02, 1 / 3 - t**2 / 5, (t - np.arctan(t)) / np.maximum(t, 0.02) ** 3)", "0.02"): SERIES,
+    ("s = 1 / (self.delta * (z + 10j * width))", "10j"): START,
+    ("for height in width * np.geomspace(10, 1e-6, 30):", "10"): START,
+    ("for height in width * np.geomspace(10, 1e-6, 30):", "1e-6"): START,
+    ("high = 3 * np.abs(edges).max()", "3"): BRACKET,
+    ("sizes = np.geomspace(limits.min() / 10, 100 * limits.max(), 48)", "10"): BRACKET,
+    ("sizes = np.geomspace(limits.min() / 10, 100 * limits.max(), 48)", "100"): BRACKET,
+    ("excess = np.log(np.maximum(visibility, 1e-3))", "1e-3"): "a floor, far below the 1 that is looked for",
     ("_END_VARIANCE = 2.0", "2.0"): "measured, and rounded up so that it covers all sizes measured",
     ("_SMALLEST = 1e-6 # of an edge's s: eigenvalues that far out do not occur", "1e-6"): BRACKET,
     **{
