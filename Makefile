@@ -84,7 +84,7 @@ bench: $(ENVIRONMENT)
 bench-pages: book
 	python benchmarks/pages.py
 
-# Tests of the tests, and what the stored chapters would notice: some twenty minutes on two idle cores.
+# Tests of the tests, and what the stored chapters would notice: a process a change, one after the other.
 mutate: $(ENVIRONMENT)
 	@status=0; \
 	python benchmarks/mutate.py || status=1; \
