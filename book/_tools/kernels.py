@@ -16,6 +16,7 @@ from pathlib import Path
 
 import build_book
 import chapter_parameters
+import lifetime
 
 ROOT = Path(__file__).resolve().parents[2]
 # The variables that choose a kernel, and the processor's flag without which it would not run.
@@ -79,4 +80,4 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lifetime.supervise(main, kept="Nothing is stored."))

@@ -22,12 +22,12 @@ from pathlib import Path
 
 import build_book
 import chapter_parameters
+import grid_page
 import jupytext
+import lifetime
 import numpy as np
 import papermill
 import stored_table
-
-from hierlib.claims import MIME_TYPE
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = ["chapter", "setting", "seconds", "mebibytes", "outcome", "missed", "untested"]
@@ -102,9 +102,8 @@ def run(root: Path, name: str, setting: dict) -> list:
             outcome = f"crashed: {error.ename}: {error.evalue}"[:500]
     except RuntimeError as error:  # the kernel died, most likely for memory
         executed, outcome = None, f"crashed: {error}"
-    for cell in executed.cells if executed else []:
-        for output in cell.get("outputs", []):
-            lists = output.get("data", {}).get(MIME_TYPE, lists)
+    if executed:
+        lists = grid_page.claims(executed) or lists
     target.unlink(missing_ok=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -176,4 +175,4 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))
