@@ -44,7 +44,9 @@ def settings(chapter: chapter_parameters.Chapter) -> list[dict]:
         for value in ends(parameter)
         if value != parameter.default
     ]
-    rng = np.random.default_rng(zlib.crc32(chapter.name.encode()))
+    # Drawn from the ranges alone: a chapter keeps its settings when its file is renamed.
+    ranges = json.dumps({parameter.name: parameter.spec for parameter in chapter.parameters})
+    rng = np.random.default_rng(zlib.crc32(ranges.encode()))
     for _ in range(N_RANDOM):
         found.append({parameter.name: inside(parameter, rng) for parameter in chapter.parameters})
     return found
