@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from hierlib.krylov import by_modulus
+from hierlib.engine.krylov import by_modulus
 
 
 class ChunkedNumpyOperator(LinearOperator):

@@ -19,10 +19,10 @@ from baselines import ChunkedNumpyOperator, dense_eigenvectors, subspace_iterati
 from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg
 
 from hierlib import HierarchicalTarget
-from hierlib.krylov import largest_modulus
-from hierlib.metrics import principal_angles, subspace_overlap
-from hierlib.moment import MomentOperator, collect_labels, label_weights
-from hierlib.sweep import learning_curve, learning_point
+from hierlib.engine.krylov import largest_modulus
+from hierlib.engine.moment import MomentOperator, collect_labels, label_weights
+from hierlib.learn.sweep import learning_curve, learning_point
+from hierlib.model.metrics import principal_angles, subspace_overlap
 
 ROW = "{:46s} {:>10s} {:>10s} {:>6s}  {}"
 # Relative residual that keeps the largest angle to the exact space below 1e-2.
@@ -108,7 +108,9 @@ def bench_eigenvectors(d: int, ratio: int) -> None:
     )
     methods = {
         "15 subspace iterations, chunked numpy": lambda: subspace_iteration(plain, start)[:, :k],
-        "hierlib.krylov": lambda: largest_modulus(operator, k, rng=np.random.default_rng(1), tol=TOL).eigenvectors,
+        "hierlib.engine.krylov": lambda: (
+            largest_modulus(operator, k, rng=np.random.default_rng(1), tol=TOL).eigenvectors
+        ),
         "15 subspace iterations, this engine's pass": lambda: subspace_iteration(operator, start)[:, :k],
         "scipy eigsh": lambda: eigsh(operator, k, which="LM", tol=1e-2, v0=start[:, 0])[1],
         "scipy lobpcg, on the square": lambda: lobpcg(square, start[:, :k], tol=1e-3, maxiter=20)[1],
@@ -123,7 +125,7 @@ def bench_eigenvectors(d: int, ratio: int) -> None:
         overlap = subspace_overlap(vectors.T, target.directions)
         note = f"{passes} passes, angle {angle:.3f}, overlap {overlap:.3f}"
         row(name, seconds, baseline, note)
-        if name == "hierlib.krylov":
+        if name == "hierlib.engine.krylov":
             row("  ... against a tenth of the baseline", seconds, baseline / 10, "target: ratio 1 and angle < 0.01")
             CONSTANTS["passes"] = (passes, f"to angle {angle:.3f} at d = {d}, n = {ratio} D")
             CONSTANTS["krylov_seconds"] = (seconds, "s")
@@ -137,7 +139,7 @@ def bench_dense(d: int, ratio: int) -> None:
     operator = MomentOperator((X, label_weights(y, "tanh")), normalize=True)
     dense, _ = timed(lambda: dense_eigenvectors(operator, target.n_features))
     seconds, _ = timed(lambda: largest_modulus(operator, target.n_features, rng=np.random.default_rng(1), tol=TOL))
-    row(f"hierlib.krylov against dense eigh, d={d}", seconds, dense)
+    row(f"hierlib.engine.krylov against dense eigh, d={d}", seconds, dense)
 
 
 def bench_sweep(d: int, alphas: list[float]) -> None:

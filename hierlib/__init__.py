@@ -5,7 +5,8 @@ The names below are the public interface; every module's first lines say which e
 
 __version__ = "0.1.0"
 
-from hierlib.spectral import HierarchicalSpectralRegressor
-from hierlib.target import HierarchicalTarget
+from hierlib.learn.estimator import HierarchicalSpectralRegressor
+from hierlib.model.target import HierarchicalTarget
+from hierlib.theory.asymptotics import predict
 
-__all__ = ["HierarchicalSpectralRegressor", "HierarchicalTarget"]
+__all__ = ["HierarchicalSpectralRegressor", "HierarchicalTarget", "predict"]

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from hierlib import HierarchicalTarget, asymptotics, explorer, label_transforms, perturbation, theory
-from hierlib.asymptotics import TargetParameters
+from hierlib import HierarchicalTarget, theory
+from hierlib.chapters import explorer
 from hierlib.related import fits, linear_random_features, multitask_parity
+from hierlib.theory import asymptotics, label_transforms, perturbation
+from hierlib.theory.asymptotics import TargetParameters
 
 BAD = {
     "huge": 10**400,

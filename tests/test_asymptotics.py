@@ -16,11 +16,10 @@ from scipy.optimize import brentq
 from scipy.special import eval_gegenbauer
 from scipy.stats import chi2
 
-from hierlib import HierarchicalTarget, _bulk, _readout, _weight_law
-from hierlib._bulk import Bulk, build_model
-from hierlib._remainder import RemainderLaw, remainder_law, remainder_skewness
-from hierlib._weight_law import WeightLaw, chi_square_sum_law, label_grid, radial_rule, radial_scale, weight_law
-from hierlib.asymptotics import (
+from hierlib import HierarchicalTarget
+from hierlib.theory import bulk, readout
+from hierlib.theory import weight_law as weight_laws
+from hierlib.theory.asymptotics import (
     TargetParameters,
     bulk_density,
     critical_sample_sizes,
@@ -28,8 +27,11 @@ from hierlib.asymptotics import (
     predict,
     remainder_coefficient,
 )
-from hierlib.label_transforms import lowest_threshold_transform
-from hierlib.perturbation import population_remainder
+from hierlib.theory.bulk import Bulk, build_model
+from hierlib.theory.label_transforms import lowest_threshold_transform
+from hierlib.theory.perturbation import population_remainder
+from hierlib.theory.remainder import RemainderLaw, remainder_law, remainder_skewness
+from hierlib.theory.weight_law import WeightLaw, chi_square_sum_law, label_grid, radial_rule, radial_scale, weight_law
 
 MIXED = np.array([1.0, -1.0, 1.0, -1.0]) * np.arange(1, 5) ** -0.5
 MIXED = MIXED / np.linalg.norm(MIXED)
@@ -348,7 +350,7 @@ def test_refining_a_grid_moves_predictions_within_their_error(monkeypatch, name,
     bounded = name.endswith(("_WINDOW", "_RADIAL_NODES"))
 
     def found():
-        for remembered in (_readout._normal_points, _bulk._remembered_law, _weight_law._remembered_sum_law):
+        for remembered in (readout._normal_points, bulk._remembered_law, weight_laws._remembered_sum_law):
             remembered.cache_clear()
         if bounded:
             return predict(TargetParameters(MIXED, d=40, q=2), 9000, np.tanh, normalize=True)
@@ -358,7 +360,7 @@ def test_refining_a_grid_moves_predictions_within_their_error(monkeypatch, name,
     monkeypatch.setattr(f"hierlib.{name}", value)
     if name.endswith("_QUANTILES"):
         masses = np.polynomial.legendre.leggauss(64)[1] / 2
-        monkeypatch.setattr("hierlib.asymptotics._QUANTILE_MASSES", masses)
+        monkeypatch.setattr("hierlib.theory.asymptotics._QUANTILE_MASSES", masses)
     finer = found()
     # The numerical errors that `predict` documents; twice that where chances of a few samples decide.
     errors = dict.fromkeys(("outlier_alignments", "eigenvalues", "bulk_edges"), 1e-3)
@@ -1099,7 +1101,7 @@ def test_functions_need_no_hash(link):
 
 def test_law_is_computed_once_for_all_sizes_of_a_target(monkeypatch):
     computed = []
-    monkeypatch.setattr("hierlib._bulk.weight_law", lambda *a, **k: computed.append(1) or weight_law(*a, **k))
+    monkeypatch.setattr("hierlib.theory.bulk.weight_law", lambda *a, **k: computed.append(1) or weight_law(*a, **k))
     for n in (1000, 2000, 4000):
         predict(TargetParameters(MIXED, 41, 2, lambda t: t + 0.1234 * t**3), n, lambda y: np.tanh(1.1 * y))
     assert len(computed) == 1

@@ -7,7 +7,7 @@ from scipy.linalg import solve
 from sklearn.metrics import r2_score
 
 from hierlib import HierarchicalTarget
-from hierlib.baselines import (
+from hierlib.learn.baselines import (
     LEARNERS,
     BoundedNystroem,
     DegreeTwoProjection,

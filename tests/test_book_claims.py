@@ -11,7 +11,7 @@ import nbformat
 import papermill
 import pytest
 
-from hierlib.claims import MIME_TYPE
+from hierlib.chapters.claims import MIME_TYPE
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = build_book.chapters(ROOT)
@@ -108,8 +108,8 @@ def test_explanations_are_for_comparisons_that_need_them():
 
 
 SOURCE = """\
-from hierlib.claims import check_claim, report_claims
-from hierlib.parameters import check_parameters
+from hierlib.chapters.claims import check_claim, report_claims
+from hierlib.chapters.parameters import check_parameters
 value = 1.0
 check_parameters(globals(), defaults={"value": 1.0}, value=(0.5, 4.0))
 check_claim("claim-one", "value", value, 1.0, tolerance=0.1, because="nothing fluctuates")

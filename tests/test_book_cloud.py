@@ -16,7 +16,7 @@ from browser import SITE
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from hierlib.stored import load_table
+from hierlib.chapters.stored import load_table
 
 ROOT = Path(__file__).parents[1]
 BINDER = ROOT / ".binder"
@@ -95,7 +95,7 @@ def test_library_is_found_from_the_folder_in_which_the_cell_for_colab_was_run(tm
     subprocess.run(pip, cwd=tmp_path, env=environment, check=True)
     # The kernel of the notebook that is opened there has this folder in its path.
     code = (
-        "import hierlib\nfrom hierlib import HierarchicalTarget\nfrom hierlib.stored import load_table\n"
+        "import hierlib\nfrom hierlib import HierarchicalTarget\nfrom hierlib.chapters.stored import load_table\n"
         "print(hierlib.__file__)\nprint(len(load_table('depth')))"
     )
     done = subprocess.run([python, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -12,10 +12,11 @@ from numpy.testing import assert_allclose
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from hierlib import asymptotics, theory
-from hierlib.asymptotics import TargetParameters
-from hierlib.explorer import label_transform, positive_weights
-from hierlib.target import LINKS
+from hierlib import theory
+from hierlib.chapters.explorer import label_transform, positive_weights
+from hierlib.model.target import LINKS
+from hierlib.theory import asymptotics
+from hierlib.theory.asymptotics import TargetParameters
 
 PAGE = "book/19_explorer.html"
 FRONT = "book/index.html"  # two sliders and two panels of the same, for one target

@@ -30,7 +30,7 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 ```{code-cell}
 import os
 from IPython.display import display
-from hierlib.parameters import check_parameters
+from hierlib.chapters.parameters import check_parameters
 ```
 
 | parameter | meaning | default | allowed |

@@ -27,7 +27,7 @@ SWEEP = """\
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import lifetime
-from hierlib.sweep import run
+from hierlib.learn.sweep import run
 
 def slow(level, seed):
     open(os.path.join(os.environ['PIDS'], str(os.getpid())), 'w').close()

@@ -13,7 +13,7 @@ import papermill.cli
 import pytest
 from click.testing import CliRunner
 
-from hierlib.parameters import check_parameters
+from hierlib.chapters.parameters import check_parameters
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = build_book.chapters(ROOT)

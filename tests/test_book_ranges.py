@@ -115,8 +115,8 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 ---
 
 ```{code-cell}
-from hierlib.claims import check_claim, report_claims
-from hierlib.parameters import check_cost, check_parameters
+from hierlib.chapters.claims import check_claim, report_claims
+from hierlib.chapters.parameters import check_cost, check_parameters
 ```
 
 ```{code-cell}

@@ -9,7 +9,7 @@ import stored_table
 import validation_data
 
 from hierlib import theory
-from hierlib.asymptotics import TargetParameters, predict
+from hierlib.theory.asymptotics import TargetParameters, predict
 
 TABLE = Path(__file__).parents[1] / "book" / "data" / "validation.csv"
 LAW = ["d", "q", "gamma", "link", "signs", "setting", "n"]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from hierlib._checks import check_array, check_choice, check_integer, check_jobs, check_real, check_seed
+from hierlib.checks import check_array, check_choice, check_integer, check_jobs, check_real, check_seed
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierlib import claims
-from hierlib.claims import ClaimsNotMet, check_claim, open_ledger, report_claims
+from hierlib.chapters import claims
+from hierlib.chapters.claims import ClaimsNotMet, check_claim, open_ledger, report_claims
 
 FINITE = st.floats(-1e6, 1e6)
 POSITIVE = st.floats(1e-3, 1e6)

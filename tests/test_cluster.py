@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget
-from hierlib.moment import MomentOperator
+from hierlib.engine.moment import MomentOperator
 
 distributed = pytest.importorskip("distributed")
 

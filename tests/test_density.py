@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hierlib import HierarchicalTarget
-from hierlib.density import SpectralMeasure, spectral_measure
-from hierlib.moment import MomentOperator
+from hierlib.engine.density import SpectralMeasure, spectral_measure
+from hierlib.engine.moment import MomentOperator
 
 
 def symmetric(dim, seed):

@@ -15,7 +15,7 @@ import pytest
 from numpy.polynomial import Polynomial
 
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget
-from hierlib._digest import content_digest, shown
+from hierlib.learn.digest import content_digest, shown
 
 FACTOR = 2.0
 TABLE = {"a": [1, 2], "b": [3]}

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.interpolate import BarycentricInterpolator
 
-from hierlib import asymptotics, theory
-from hierlib.asymptotics import TargetParameters
-from hierlib.explorer import _encode, explorer_tables, feature_curves, label_transform, positive_weights
-from hierlib.target import LINKS
+from hierlib import theory
+from hierlib.chapters.explorer import _encode, explorer_tables, feature_curves, label_transform, positive_weights
+from hierlib.model.target import LINKS
+from hierlib.theory import asymptotics
+from hierlib.theory.asymptotics import TargetParameters
 
 LARGE = 10**7  # dimension: the tables are the limit of many dimensions at fixed n/D
 MAX_FEATURES = 4
@@ -117,7 +118,9 @@ def test_tables_are_the_same_text_when_made_again(tables):
 
 def test_tables_are_the_same_text_when_rounding_differs(tables, monkeypatch):
     # What another processor does to the weights, times a few; a digit of the tables is 1e-4.
-    monkeypatch.setattr("hierlib.explorer.positive_weights", lambda *size: positive_weights(*size) * (1 + 1e-15))
+    monkeypatch.setattr(
+        "hierlib.chapters.explorer.positive_weights", lambda *size: positive_weights(*size) * (1 + 1e-15)
+    )
     assert explorer_tables(MAX_FEATURES) == tables
 
 

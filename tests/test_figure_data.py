@@ -9,7 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from numpy.testing import assert_allclose
 
-from hierlib.figure_data import FIRST_LINE, figure_data, offer
+from hierlib.chapters.figure_data import FIRST_LINE, figure_data, offer
 
 
 @pytest.fixture

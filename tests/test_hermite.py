@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.polynomial.hermite_e import hermegauss, hermeval
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hierlib._kernels import tile_width
-from hierlib.hermite import HermiteFeatures
+from hierlib.engine.hermite import HermiteFeatures
+from hierlib.engine.kernels import tile_width
 
 # (d, q) with every branch: q = 1, the quadratic kernel with one and several row blocks, and the recursion.
 SIZES = [(1, 1), (7, 1), (1, 2), (5, 2), (49, 2), (1, 3), (4, 3), (31, 3), (1, 4), (4, 4), (3, 5)]

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from hierlib import HierarchicalSpectralRegressor
-from hierlib.krylov import MAX_COLUMNS, block_width, by_modulus, largest_modulus
+from hierlib.engine.krylov import MAX_COLUMNS, block_width, by_modulus, largest_modulus
 
 
 def symmetric(eigenvalues, seed=0):

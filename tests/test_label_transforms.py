@@ -10,15 +10,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from hierlib import HierarchicalSpectralRegressor
-from hierlib._bulk import Bulk, build_model
-from hierlib._weight_law import WeightLaw
-from hierlib.asymptotics import TargetParameters, predict
-from hierlib.label_transforms import (
+from hierlib.theory.asymptotics import TargetParameters, predict
+from hierlib.theory.bulk import Bulk, build_model
+from hierlib.theory.label_transforms import (
     _moments_given_label,
     _responses,
     lowest_threshold_transform,
     optimal_label_transform,
 )
+from hierlib.theory.weight_law import WeightLaw
 
 MIXED = np.array([0.7, -0.5, 0.4, -0.3])
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
 
 from hierlib import HierarchicalTarget
-from hierlib.metrics import alignment, feature_overlap, normalized_mse, principal_angles, subspace_overlap
+from hierlib.model.metrics import alignment, feature_overlap, normalized_mse, principal_angles, subspace_overlap
 
 ANGLES = np.array([1.2, 0.7, 1e-6])
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import ThreadpoolController
 
-from hierlib import HierarchicalTarget, moment
-from hierlib.hermite import HermiteFeatures
-from hierlib.moment import DataSet, MomentOperator, collect_labels, label_weights, map_batches
+from hierlib import HierarchicalTarget
+from hierlib.engine import moment
+from hierlib.engine.hermite import HermiteFeatures
+from hierlib.engine.moment import DataSet, MomentOperator, collect_labels, label_weights, map_batches
 
 SIZES = [(9, 1), (8, 2), (45, 2), (5, 3), (4, 4)]
 EPS = {"float32": 1.2e-7, "float64": 2.3e-16}

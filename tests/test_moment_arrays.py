@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, moment
-from hierlib.krylov import largest_modulus
-from hierlib.moment import MomentOperator, collect_labels
+from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget
+from hierlib.engine import moment
+from hierlib.engine.krylov import largest_modulus
+from hierlib.engine.moment import MomentOperator, collect_labels
 
 EPS = {"float32": 1.2e-7, "float64": 2.3e-16}
 

@@ -99,7 +99,10 @@ def test_installed_package_has_every_module_and_its_types(installed):
 
 def test_installed_package_says_where_the_stored_tables_are(installed, tmp_path):
     _, target = installed
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from hierlib.stored import load_table; load_table('depth')"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); "
+        "from hierlib.chapters.stored import load_table; load_table('depth')"
+    )
     command = [sys.executable, "-I", "-c", code, str(target)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     message = done.stderr.splitlines()[-1]

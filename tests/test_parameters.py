@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from hierlib.claims import ClaimsNotMet, check_claim
-from hierlib.parameters import check_cost, check_parameters
+from hierlib.chapters.claims import ClaimsNotMet, check_claim
+from hierlib.chapters.parameters import check_cost, check_parameters
 
 ALLOWED = {
     "d": (16, 60),

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from hierlib import perturbation as pt
-from hierlib.target import HierarchicalTarget
+from hierlib.model.target import HierarchicalTarget
+from hierlib.theory import perturbation as pt
 
 SEEDS = pytest.mark.parametrize("seed", [1, 2, 3])
 

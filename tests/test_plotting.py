@@ -10,7 +10,7 @@ from colorspacious import cspace_convert, deltaE
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from hierlib.plotting import draw_learning_curve, draw_spectrum, draw_target, sequence_colors, set_style
+from hierlib.chapters.plotting import draw_learning_curve, draw_spectrum, draw_target, sequence_colors, set_style
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
 
 from hierlib import HierarchicalTarget
-from hierlib.asymptotics import noise_edges, remainder_coefficient
-from hierlib.hermite import HermiteFeatures
-from hierlib.moment import MomentOperator, label_weights
-from hierlib.shrinkage import (
+from hierlib.engine.hermite import HermiteFeatures
+from hierlib.engine.moment import MomentOperator, label_weights
+from hierlib.theory.asymptotics import noise_edges, remainder_coefficient
+from hierlib.theory.shrinkage import (
     SampleBulk,
     edge_distance,
     effective_weights,

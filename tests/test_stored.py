@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hierlib import stored
-from hierlib.stored import load_table
+from hierlib.chapters import stored
+from hierlib.chapters.stored import load_table
 
 FILES = sorted((Path(__file__).parents[1] / "book/data").glob("*.csv"))
 

@@ -16,10 +16,10 @@ import xarray as xr
 from numpy.testing import assert_array_equal
 
 import hierlib
-from hierlib.metrics import subspace_overlap
-from hierlib.spectral import HierarchicalSpectralRegressor
-from hierlib.sweep import learning_curve, learning_point, run
-from hierlib.target import HierarchicalTarget
+from hierlib.learn.estimator import HierarchicalSpectralRegressor
+from hierlib.learn.sweep import learning_curve, learning_point, run
+from hierlib.model.metrics import subspace_overlap
+from hierlib.model.target import HierarchicalTarget
 
 CALLS = []
 
@@ -134,7 +134,7 @@ def test_a_partial_function_is_swept(tmp_path):
 def test_a_sweep_with_functions_among_its_arguments_goes_on_in_a_new_process(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\nimport numpy as np\nimport test_sweep\n"
-        "from hierlib.sweep import run\n"
+        "from hierlib.learn.sweep import run\n"
         "def link(s, *, scale={'a': 2.0}):\n    return np.tanh(scale['a'] * s)\n"
         "run(test_sweep.scaled, {'level': [1, 2]}, seeds=[3], directory=sys.argv[2], link=link)\n"
         "print(len(test_sweep.CALLS))\n"
@@ -244,7 +244,7 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_the_finished_points(tmp_path, n_j
     # A shell starts what runs in its background deaf to Ctrl-C, and so would be the tests that it runs there.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "sys.path.insert(0, sys.argv[1])\nfrom hierlib.sweep import run\nfrom test_sweep import slow\n"
+        "sys.path.insert(0, sys.argv[1])\nfrom hierlib.learn.sweep import run\nfrom test_sweep import slow\n"
         "run(slow, {'level': list(range(2000))}, seeds=[0], directory=sys.argv[2], n_jobs=int(sys.argv[3]))\n"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), str(n_jobs)]
@@ -263,7 +263,7 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_the_finished_points(tmp_path, n_j
 def test_a_killed_sweep_leaves_whole_files_and_goes_on(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from hierlib.sweep import run\nfrom test_sweep import slow\n"
+        "from hierlib.learn.sweep import run\nfrom test_sweep import slow\n"
         "run(slow, {'level': list(range(200))}, seeds=[0], directory=sys.argv[2])\n"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]

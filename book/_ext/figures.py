@@ -1,7 +1,7 @@
 """Figures of executed chapters: shown at the size they were drawn for, with the data behind them in the caption.
 
-A notebook's figure comes with a ``text/csv`` table (`hierlib.figure_data`); it is written beside the pages and linked
-from the caption. Images are drawn at twice the resolution of a screen, which their own dots per inch tell.
+A notebook's figure comes with a ``text/csv`` table (`hierlib.chapters.figure_data`); it is written beside the pages and
+linked from the caption. Images are drawn at twice the resolution of a screen, which their own dots per inch tell.
 """
 
 from __future__ import annotations

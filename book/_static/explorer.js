@@ -1,4 +1,4 @@
-/* The explorer: interpolates the tables that its chapter wrote (hierlib.explorer) and draws them.
+/* The explorer: interpolates the tables that its chapter wrote (hierlib.chapters.explorer) and draws them.
    No formula of the theory is here: a curve is the polynomial through tabulated nodes, or a straight line between them.
    Its page decides how much of it is there: a parameter with one stop in the tables has no slider, and attributes of the
    view name the panels, the facts, and gamma and n/D to start from (book/_ext/live_figure.py writes them). */

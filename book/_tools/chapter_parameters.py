@@ -1,8 +1,9 @@
 """Read what a chapter says of its parameters, and write the page that lists them all, ``book/parameters.md``.
 
 A chapter's source has the defaults in its cell `parameters`, the meanings in the table above that cell, and the
-allowed values in the call of `hierlib.parameters.check_parameters` right below. The page is made from these, with the
-run times of ``book/run_times.csv``; ``make refresh`` writes it, ``make book`` renders it as it would be written.
+allowed values in the call of `hierlib.chapters.parameters.check_parameters` right below. The page is made from these,
+with the run times of ``book/run_times.csv``; ``make refresh`` writes it, ``make book`` renders it as it would be
+written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """List every comparison of a prediction with a measurement, and whether a prediction wrong by a quarter would fail it.
 
-``make mutate`` prints it. `hierlib.claims.check_claim` repeats each comparison with the prediction multiplied by 1.25
-and by 0.8 under the same tolerance; the result is in the last output of every executed notebook, which is read here.
-The exit status is 1 if a wrong prediction would pass that is not listed below with the data that could tell.
+``make mutate`` prints it. `hierlib.chapters.claims.check_claim` repeats each comparison with the prediction multiplied
+by 1.25 and by 0.8 under the same tolerance; the result is in the last output of every executed notebook, which is read
+here. The exit status is 1 if a wrong prediction would pass that is not listed below with the data that could tell.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import build_book
 import nbformat
 
-from hierlib.claims import MIME_TYPE, WRONG_FACTORS
+from hierlib.chapters.claims import MIME_TYPE, WRONG_FACTORS
 
 ROOT = Path(__file__).resolve().parents[2]
 

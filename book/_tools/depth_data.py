@@ -10,8 +10,8 @@ import sys
 import lifetime
 import stored_table
 
-from hierlib.baselines import compare_point
-from hierlib.sweep import run
+from hierlib.learn.baselines import compare_point
+from hierlib.learn.sweep import run
 
 SEEDS = [1, 2, 3, 4, 5]
 KERNELS = ["kernel rbf", "kernel polynomial", "kernel tangent"]

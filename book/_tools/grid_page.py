@@ -16,7 +16,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from run_grid import Point
 
-CLAIMS = "application/vnd.hierlib.claims+json"  # what hierlib.claims puts out at the end of a chapter
+CLAIMS = "application/vnd.hierlib.claims+json"  # what hierlib.chapters.claims puts out at the end of a chapter
 THUMBNAIL = (640, 640)  # pixels: twice the size they are shown at
 STYLE = """
 :root { color-scheme: light dark; }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import lifetime
 import stored_table
 
-from hierlib.sweep import learning_point, run
+from hierlib.learn.sweep import learning_point, run
 
 FIELDS = ["d", "gamma", "link", "seed", "alpha", "mse", "overlap", "n_passes", "seconds"]
 LARGEST_D1 = 20  # columns of alignments

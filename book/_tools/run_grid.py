@@ -37,11 +37,11 @@ from build_book import THREAD_VARIABLES, run_notebook
 from grid_page import claims
 from tqdm import tqdm
 
-from hierlib.parameters import check_parameters
+from hierlib.chapters.parameters import check_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = re.compile(r"(?P<chapter>\d\d_\w+)-(?P<key>[0-9a-f]{12})(\.failed)?\.ipynb")
-CLAIMS_NOT_MET = "ClaimsNotMet"  # hierlib.claims raises it at the end of a chapter
+CLAIMS_NOT_MET = "ClaimsNotMet"  # hierlib.chapters.claims raises it at the end of a chapter
 
 
 @dataclass(frozen=True)

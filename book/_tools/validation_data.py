@@ -19,7 +19,8 @@ import lifetime
 import numpy as np
 import stored_table
 
-from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, sweep, theory
+from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, theory
+from hierlib.learn import sweep
 
 FIELDS = ["d", "q", "gamma", "link", "signs", "setting", "n", "n_seeds", "quantity", "feature", "mean", "error"]
 TABLE = stored_table.ROOT / "book/data/validation.csv"

@@ -14,8 +14,8 @@ import lifetime
 import numpy as np
 import stored_table
 
-from hierlib.hermite import HermiteFeatures
-from hierlib.sweep import learning_point, run
+from hierlib.engine.hermite import HermiteFeatures
+from hierlib.learn.sweep import learning_point, run
 
 BOUNDED, NORMALISED = {"label_transform": "tanh"}, {"normalize": True}
 UPPER = {"second_layer": "least_squares", "leave_one_out": True}

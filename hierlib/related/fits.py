@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hierlib._checks import check_array
+from hierlib.checks import check_array
 
 __all__ = ["MeanRatio", "PowerLawFit", "fit_power_law", "mean_ratio"]
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq, minimize_scalar
 from sklearn.linear_model import Ridge
 
-from hierlib._checks import check_array, check_integer, check_real
+from hierlib.checks import check_array, check_integer, check_real
 
 __all__ = [
     "Prediction",

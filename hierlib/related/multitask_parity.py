@@ -17,7 +17,7 @@ from scipy.integrate import quad
 from scipy.special import expit, gamma
 from sklearn.neural_network import MLPRegressor
 
-from hierlib._checks import check_array, check_choice, check_integer, check_real
+from hierlib.checks import check_array, check_choice, check_integer, check_real
 
 __all__ = [
     "SparseParityTask",
