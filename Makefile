@@ -54,10 +54,10 @@ $(ENVIRONMENT): requirements.txt pyproject.toml
 	@touch $@
 
 book: $(ENVIRONMENT)
-	python book/_tools/build_book.py
+	python -m _tools.build.build_book
 
 refresh: $(ENVIRONMENT)
-	python book/_tools/build_book.py --refresh
+	python -m _tools.build.build_book --refresh
 
 # Both runs happen even when the first one fails, so that one call shows all that is wrong.
 test: book
@@ -88,7 +88,7 @@ bench-pages: book
 mutate: $(ENVIRONMENT)
 	@status=0; \
 	python benchmarks/mutate.py || status=1; \
-	python book/_tools/claim_mutations.py || status=1; \
+	python -m _tools.check.claims || status=1; \
 	exit $$status
 
 # The same, and the constants that the chapter on clusters computes with.
@@ -97,34 +97,34 @@ bench-data: $(ENVIRONMENT)
 
 # Four kernels, some seven minutes each on two cores.
 kernels: $(ENVIRONMENT)
-	python book/_tools/kernels.py
+	python -m _tools.check.kernels
 
 # Some two hundred points, an hour and more on two cores, and it can be interrupted.
 ranges: $(ENVIRONMENT)
-	python book/_tools/ranges.py
+	python -m _tools.check.ranges
 
 # Processor time of every chapter at its defaults, one after the other.
 run-times: $(ENVIRONMENT)
-	python book/_tools/run_times.py
+	python -m _tools.check.run_times
 
 archive: book
-	python book/_tools/archive.py
+	python -m _tools.publish.archive
 
 # The stored comparison of chapter 08, a point at a time: twelve minutes of processor time, and it can be interrupted.
 depth-data: $(ENVIRONMENT)
-	python book/_tools/depth_data.py
+	python -m _tools.stored.depth
 
 # Figures 2 to 5 at the paper's own sizes: some hours on two cores, and it can be interrupted.
 paper-data: $(ENVIRONMENT)
-	python book/_tools/paper_data.py
+	python -m _tools.stored.paper
 
 # The stored comparison of chapter 10, a point at a time: some minutes of processor time, and it can be interrupted.
 visible-data: $(ENVIRONMENT)
-	python book/_tools/visible_data.py
+	python -m _tools.stored.visible
 
 # The simulations of the chapter that tests the predictions: half an hour of one core, and it can be interrupted.
 validation-data: $(ENVIRONMENT)
-	python book/_tools/validation_data.py
+	python -m _tools.stored.validation
 
 clean:
 	rm -rf _build build dist

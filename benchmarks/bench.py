@@ -195,7 +195,7 @@ def bench_large(n: int, d: int, n_measured: int) -> None:
 def store() -> None:
     """Write the constants under their provenance."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_tools"))
-    import stored_table
+    from _tools.stored import table as stored_table
 
     rows = [[name, f"{value:.4g}", unit] for name, (value, unit) in CONSTANTS.items()]
     command = " ".join(["python benchmarks/bench.py", *sys.argv[1:]])

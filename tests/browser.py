@@ -4,8 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
-import build_book
-import headless
+from _tools.build import build_book
+from _tools.build import headless
 import pytest
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import textwrap
 import time
 from pathlib import Path
 
-import build_book
+from _tools.build import build_book
 import jupytext
 import nbformat
 import papermill

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-import build_book
+from _tools.build import build_book
 import jupytext
 import nbformat
 import pytest

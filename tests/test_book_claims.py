@@ -3,9 +3,9 @@
 import ast
 from pathlib import Path
 
-import build_book
-import chapter_parameters
-import claim_mutations
+from _tools.build import build_book
+from _tools.build import chapter_parameters
+from _tools.check import claims as claim_mutations
 import jupytext
 import nbformat
 import papermill

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import build_book
+from _tools.build import build_book
 import pytest
 import yaml
 from browser import SITE

@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import edition
+from _tools.build import edition
 import pytest
 import yaml
 from browser import PAGES, SITE

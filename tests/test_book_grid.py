@@ -8,11 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-import grid_page
+from _tools.grid import page as grid_page
 import nbformat
 import psutil
 import pytest
-import run_grid
+from _tools.grid import run as run_grid
 from bs4 import BeautifulSoup
 
 TOOLS = Path(run_grid.__file__).parent

@@ -2,7 +2,7 @@
 
 import sys
 
-import kernels
+from _tools.check import kernels
 import nbformat
 import pytest
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import lifetime
+from _tools.build import lifetime
 import psutil
 import pytest
 
@@ -26,7 +26,7 @@ COMMANDS = [
 SWEEP = """\
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-import lifetime
+from _tools.build import lifetime
 from hierlib.learn.sweep import run
 
 def slow(level, seed):

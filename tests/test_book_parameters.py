@@ -5,8 +5,8 @@ import shlex
 import warnings
 from pathlib import Path
 
-import build_book
-import chapter_parameters
+from _tools.build import build_book
+from _tools.build import chapter_parameters
 import jupytext
 import papermill
 import papermill.cli

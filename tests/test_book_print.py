@@ -3,9 +3,9 @@
 import re
 import unicodedata
 
-import build_book
-import headless
-import print_book
+from _tools.build import build_book
+from _tools.build import headless
+from _tools.build import print_book
 import pytest
 from browser import SITE
 from bs4 import BeautifulSoup

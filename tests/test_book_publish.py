@@ -8,9 +8,9 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import archive
-import checksums
-import publish
+from _tools.publish import archive
+from _tools.publish import checksums
+from _tools.publish import site as publish
 import pytest
 import yaml
 
@@ -116,7 +116,7 @@ def clone(tmp_path):
     origin, folder = tmp_path / "origin.git", tmp_path / "clone"
     git(tmp_path, "init", "--bare", str(origin))
     git(tmp_path, "clone", str(origin), str(folder))
-    for name in (".ci/publish", "book/_tools/publish.py", "book/_tools/checksums.py"):
+    for name in (".ci/publish", "book/_tools/publish/site.py", "book/_tools/publish/checksums.py"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / ".gitignore").write_text("_build/\n")
@@ -147,7 +147,7 @@ def test_script_keeps_all_versions_on_the_branch_of_pages_and_fails_on_a_damaged
 def test_workflow_publishes_the_artefact_that_was_tested_and_builds_nothing_else():
     test, deploy = WORKFLOW["jobs"]["test"]["steps"], WORKFLOW["jobs"]["publish"]["steps"]
     runs = [step.get("run") or step.get("name") or step["uses"].split("@")[0] for step in test]
-    assert runs[-3:] == [".ci/run", "python book/_tools/publish.py seal _build/html", "actions/upload-artifact"]
+    assert runs[-3:] == [".ci/run", "python -m _tools.publish.site seal _build/html", "actions/upload-artifact"]
     upload, download = test[-1]["with"], deploy[1]["with"]
     assert (download["name"], download["path"]) == (upload["name"], upload["path"])
     assert upload["include-hidden-files"]  # or the sums would not agree

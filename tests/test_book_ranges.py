@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-import build_book
-import chapter_parameters
+from _tools.build import build_book
+from _tools.build import chapter_parameters
 import pytest
-import ranges
-from chapter_parameters import Parameter
+from _tools.check import ranges
+from _tools.build.chapter_parameters import Parameter
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = build_book.chapters(ROOT)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import stored_table
-import validation_data
+from _tools.stored import table as stored_table
+from _tools.stored import validation as validation_data
 
 from hierlib import theory
 from hierlib.theory.asymptotics import TargetParameters, predict

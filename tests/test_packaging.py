@@ -8,9 +8,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import build_book
+from _tools.build import build_book
 import pytest
-from edition import git
+from _tools.build.edition import git
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name

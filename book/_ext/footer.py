@@ -1,4 +1,4 @@
-"""Name the library's version at the foot of every page; `book/_tools/edition.py` adds the commit."""
+"""Name the library's version at the foot of every page; `book/_tools/build/edition.py` adds the commit."""
 
 from __future__ import annotations
 

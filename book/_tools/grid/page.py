@@ -14,7 +14,7 @@ import nbformat
 from PIL import Image
 
 if TYPE_CHECKING:
-    from run_grid import Point
+    from _tools.grid.run import Point
 
 CLAIMS = "application/vnd.hierlib.claims+json"  # what hierlib.chapters.claims puts out at the end of a chapter
 THUMBNAIL = (640, 640)  # pixels: twice the size they are shown at

@@ -13,13 +13,13 @@ import sys
 import warnings
 from pathlib import Path
 
-import build_book
-import chapter_parameters
+from _tools.build import build_book
+from _tools.build import chapter_parameters
 import jupytext
-import lifetime
-import stored_table
+from _tools.build import lifetime
+from _tools.stored import table as stored_table
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def measure(root: Path, name: str) -> float:

@@ -14,11 +14,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import build_book
-import chapter_parameters
-import lifetime
+from _tools.build import build_book
+from _tools.build import chapter_parameters
+from _tools.build import lifetime
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # The variables that choose a kernel, and the processor's flag without which it would not run.
 KERNELS = {
     "Nehalem": ({"OPENBLAS_CORETYPE": "Nehalem"}, "sse4_2"),

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import build_book
+from _tools.build import build_book
 import nbformat
 
 from hierlib.chapters.claims import MIME_TYPE, WRONG_FACTORS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 # Claim and quantity of a comparison that cannot tell a quarter, and what could.
 BLIND = {

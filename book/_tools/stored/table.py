@@ -13,7 +13,7 @@ import sklearn
 
 import hierlib
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def write(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-import lifetime
-import stored_table
+from _tools.build import lifetime
+from _tools.stored import table as stored_table
 
 from hierlib.learn.baselines import compare_point
 from hierlib.learn.sweep import run
@@ -61,7 +61,7 @@ def write(rows: list[list]) -> None:
         "depth",
         FIELDS,
         rows,
-        command="OMP_NUM_THREADS=1 python book/_tools/depth_data.py",
+        command="OMP_NUM_THREADS=1 python -m _tools.stored.depth",
         notes=[
             f"seeds: {SEEDS} (targets; compare_point derives those of the samples)",
             f"processor time of the fits: {sum(float(row[5]) for row in rows):.0f} s, one thread",

@@ -10,9 +10,9 @@ import sys
 from dataclasses import asdict, dataclass
 from itertools import product
 
-import lifetime
+from _tools.build import lifetime
 import numpy as np
-import stored_table
+from _tools.stored import table as stored_table
 
 from hierlib.engine.hermite import HermiteFeatures
 from hierlib.learn.sweep import learning_point, run

@@ -1,7 +1,7 @@
 """Put the pages that were tested into the folder of all published versions. Uses the standard library alone.
 
-    python book/_tools/publish.py seal _build/html              # right after the tests
-    python book/_tools/publish.py add _build/html SITE latest   # or v1.2.0
+    python -m _tools.publish.site seal _build/html              # right after the tests
+    python -m _tools.publish.site add _build/html SITE latest   # or v1.2.0
 
 ``SITE/<version>`` is replaced as a whole and only by pages that are what was sealed; other versions stay as they are.
 """
@@ -15,7 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import checksums
+from _tools.publish import checksums
 
 LATEST = "latest"
 VERSION = re.compile(r"latest|v\d+(\.\d+)*")

@@ -20,16 +20,16 @@ import warnings
 import zlib
 from pathlib import Path
 
-import build_book
-import chapter_parameters
-import grid_page
+from _tools.build import build_book
+from _tools.build import chapter_parameters
+from _tools.grid import page as grid_page
 import jupytext
-import lifetime
+from _tools.build import lifetime
 import numpy as np
 import papermill
-import stored_table
+from _tools.stored import table as stored_table
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FIELDS = ["chapter", "setting", "seconds", "mebibytes", "outcome", "missed", "untested"]
 N_RANDOM = 2
 SCRATCH = ROOT / "_build/ranges"

@@ -12,12 +12,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import build_book
-import checksums
+from _tools.build import build_book
+from _tools.publish import checksums
 import yaml
-from edition import git
+from _tools.build.edition import git
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def members(root: Path) -> dict[str, Path]:

@@ -15,9 +15,9 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import lifetime
+from _tools.build import lifetime
 import numpy as np
-import stored_table
+from _tools.stored import table as stored_table
 
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, theory
 from hierlib.learn import sweep

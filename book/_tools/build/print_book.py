@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urldefrag
 
-import lifetime
+from _tools.build import lifetime
 import yaml
-from edition import rewrite
-from headless import browser_paths, chromium, served
+from _tools.build.edition import rewrite
+from _tools.build.headless import browser_paths, chromium, served
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject
 from selenium import webdriver
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PDF = "_static/hierlib-book.pdf"  # below the rendered pages
 FRONT = "book/index.html"
 LINK_MARK = '<p class="book-pdf">'

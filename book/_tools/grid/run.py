@@ -1,6 +1,6 @@
 """Execute chapters over a grid of parameters and collect the results in one page.
 
-    python book/_tools/run_grid.py 03_prediction -p gamma 0.4 0.8 -p d 20 24 --jobs 2 --out grid
+    python -m _tools.grid.run 03_prediction -p gamma 0.4 0.8 -p d 20 24 --jobs 2 --out grid
 
 Every combination is one executed notebook in the folder, named by a hash of all that its outputs depend on; it is
 written to a temporary name and then renamed, so a killed grid leaves whole files only, and a second call executes
@@ -26,20 +26,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import build_book
-import chapter_parameters
-import grid_page
+from _tools.build import build_book
+from _tools.build import chapter_parameters
+from _tools.grid import page as grid_page
 import jupytext
-import lifetime
+from _tools.build import lifetime
 import nbformat
 import papermill
-from build_book import THREAD_VARIABLES, run_notebook
-from grid_page import claims
+from _tools.build.build_book import THREAD_VARIABLES, run_notebook
+from _tools.grid.page import claims
 from tqdm import tqdm
 
 from hierlib.chapters.parameters import check_parameters
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 RUN = re.compile(r"(?P<chapter>\d\d_\w+)-(?P<key>[0-9a-f]{12})(\.failed)?\.ipynb")
 CLAIMS_NOT_MET = "ClaimsNotMet"  # hierlib.chapters.claims raises it at the end of a chapter
 

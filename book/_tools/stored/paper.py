@@ -12,8 +12,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-import lifetime
-import stored_table
+from _tools.build import lifetime
+from _tools.stored import table as stored_table
 
 from hierlib.learn.sweep import learning_point, run
 

@@ -23,18 +23,18 @@ import time
 import warnings
 from pathlib import Path
 
-import chapter_parameters
-import edition
+from _tools.build import chapter_parameters
+from _tools.build import edition
 import jupytext
-import lifetime
+from _tools.build import lifetime
 import nbformat
 import papermill
-import print_book
+from _tools.build import print_book
 import yaml
 from jupyter_core.utils import ensure_event_loop
 from selenium.common.exceptions import WebDriverException
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CHAPTER = re.compile(r"book/\d\d_\w+")
 FRONT_PICTURE = ("03_prediction", "fig-prediction-curves")
 FRONT_PICTURE_FILE = "book/_static/result.png"

@@ -1,0 +1,1 @@
+"""Execute the chapters, render the pages, print them."""

@@ -1,0 +1,1 @@
+"""Chapters over a grid of parameters, collected in one page."""

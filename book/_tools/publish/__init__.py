@@ -1,0 +1,1 @@
+"""Put tested pages beside earlier versions, and all of it into one archive."""
