@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test test-python lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data kernels ranges clean
+.PHONY: help environment book refresh test test-python lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data kernels ranges rooms clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +21,7 @@ help:
 	@echo "make test     unit tests, doctests, notebooks, pipeline and browser tests"
 	@echo "make test-python PYTHON=python3.13  the library's own tests under another Python"
 	@echo "make refresh  write the executed notebooks beside their sources in book/"
-	@echo "make lint     format, style, types, spelling, metadata and workflow"
+	@echo "make lint     format, style, types, imports, spelling, metadata and workflow"
 	@echo "make bench    the engine against its limits and baselines"
 	@echo "make bench-pages  how fast the rendered pages appear and their sliders redraw"
 	@echo "make mutate   change each constant of the formulas by 10 %, see which check notices"
@@ -30,10 +30,11 @@ help:
 	@echo "make bench-data  the same, and store the constants of the chapter on clusters"
 	@echo "make run-times  measure how long the chapters take, for the page of parameters"
 	@echo "make archive  sources, notebooks and pages with checksums in one deterministic file, for Zenodo"
-	@echo "make depth-data  recompute the stored results of chapter 08"
+	@echo "make depth-data  recompute the stored results of the chapter on depth"
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
-	@echo "make visible-data  recompute the stored results of chapter 10"
+	@echo "make visible-data  recompute the stored results of the chapter on visible thresholds"
 	@echo "make validation-data  recompute the simulations that the predictions are tested against"
+	@echo "make rooms    draw the library's rooms and their imports into CONTRIBUTING.md"
 	@echo "make clean    remove what was built (the environment stays)"
 
 environment: $(ENVIRONMENT)
@@ -51,6 +52,7 @@ $(ENVIRONMENT): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-deps --requirement requirements.txt
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo $(CURDIR)/book > $$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth
 	@touch $@
 
 book: $(ENVIRONMENT)
@@ -110,7 +112,7 @@ run-times: $(ENVIRONMENT)
 archive: book
 	python -m _tools.publish.archive
 
-# The stored comparison of chapter 08, a point at a time: twelve minutes of processor time, and it can be interrupted.
+# The stored comparison of the chapter on depth, a point at a time: twelve minutes of processor time, and it can be interrupted.
 depth-data: $(ENVIRONMENT)
 	python -m _tools.stored.depth
 
@@ -118,13 +120,16 @@ depth-data: $(ENVIRONMENT)
 paper-data: $(ENVIRONMENT)
 	python -m _tools.stored.paper
 
-# The stored comparison of chapter 10, a point at a time: some minutes of processor time, and it can be interrupted.
+# The stored measurements of the chapter on visible thresholds, a point at a time: some minutes of processor time, and it can be interrupted.
 visible-data: $(ENVIRONMENT)
 	python -m _tools.stored.visible
 
 # The simulations of the chapter that tests the predictions: half an hour of one core, and it can be interrupted.
 validation-data: $(ENVIRONMENT)
 	python -m _tools.stored.validation
+
+rooms: $(ENVIRONMENT)
+	python -m _tools.check.rooms
 
 clean:
 	rm -rf _build build dist

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _tools.stored import table
 from baselines import ChunkedNumpyOperator, dense_eigenvectors, subspace_iteration
 from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg
 
@@ -194,12 +195,9 @@ def bench_large(n: int, d: int, n_measured: int) -> None:
 
 def store() -> None:
     """Write the constants under their provenance."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_tools"))
-    from _tools.stored import table as stored_table
-
     rows = [[name, f"{value:.4g}", unit] for name, (value, unit) in CONSTANTS.items()]
     command = " ".join(["python benchmarks/bench.py", *sys.argv[1:]])
-    stored_table.write("bench", ["name", "value", "unit"], rows, command=command, notes=[])
+    table.write("bench", ["name", "value", "unit"], rows, command=command, notes=[])
 
 
 def main() -> None:

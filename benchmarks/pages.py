@@ -11,13 +11,11 @@ import statistics
 import sys
 from pathlib import Path
 
+from _tools.build.contents import table_of_contents
+from _tools.build.headless import browser_paths, chromium, served
 from selenium import webdriver
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book/_tools"))
-
-from _tools.build.build_book import table_of_contents  # noqa: E402
-from _tools.build.headless import browser_paths, chromium, served  # noqa: E402
 
 VISITS, MOVES = 3, 60
 FRAME = 1000 / 30  # milliseconds

@@ -4,13 +4,12 @@ import contextlib
 import os
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.build import headless
 import pytest
+from _tools.build import contents, headless
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build/html"
-PAGES = [f"{page}.html" for page in build_book.table_of_contents(ROOT)] + ["genindex.html", "search.html"]
+PAGES = [f"{page}.html" for page in contents.table_of_contents(ROOT)] + ["genindex.html", "search.html"]
 PLANTED: dict[str, str] = {}  # pages served although the site does not have them
 
 

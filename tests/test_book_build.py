@@ -8,14 +8,15 @@ import textwrap
 import time
 from pathlib import Path
 
-from _tools.build import build_book
 import jupytext
 import nbformat
 import papermill
 import psutil
 import pytest
+from _tools.build import build_book, contents
+from _tools.build.notebook import run_notebook
 
-TOOLS = Path(build_book.__file__).parent
+TOOLS = Path(build_book.__file__).parents[2]  # the folder that holds the package
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 HEADER = """\
 ---
@@ -28,13 +29,13 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 
 def write_chapter(root, name, code):
     cell = f"```{{code-cell}}\n:tags: [parameters]\ncount = 3\n```\n\nProse.\n\n```{{code-cell}}\n{code}\n```\n"
-    (root / f"book/{name}.md").write_text(f"{HEADER}\n# Title\n\n{cell}")
+    (root / f"book/part/{name}.md").write_text(f"{HEADER}\n# Title\n\n{cell}")
 
 
 @pytest.fixture
 def small_book(tmp_path):
     """A repository with two chapters, a library and stored data."""
-    for folder in ("book/data", "hierlib"):
+    for folder in ("book/data", "book/part", "hierlib"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "hierlib/module.py").write_text("constant = 1\n")
     (tmp_path / "book/data/points.csv").write_text("1,2\n")
@@ -46,48 +47,48 @@ def small_book(tmp_path):
             parts:
               - caption: One
                 chapters:
-                  - file: book/01_first
+                  - file: book/part/first
               - caption: Two
                 chapters:
-                  - file: book/02_second
+                  - file: book/part/second
                   - file: book/api
             """)
     )
-    write_chapter(tmp_path, "01_first", "print(count + 1)")
-    write_chapter(tmp_path, "02_second", "print(count + 2)")
+    write_chapter(tmp_path, "first", "print(count + 1)")
+    write_chapter(tmp_path, "second", "print(count + 2)")
     return tmp_path
 
 
 def built(root, capsys):
     """Execute what is stale; return the failures and the chapters that were executed."""
-    failures = build_book.execute_stale(root, build_book.chapters(root), jobs=2)
+    failures = build_book.execute_stale(root, contents.chapters(root), jobs=2)
     lines = capsys.readouterr().out.splitlines()
-    executed = {name for name in build_book.chapters(root) for line in lines if f"{name}: executed" in line}
+    executed = {name for name in contents.chapters(root) for line in lines if f"{name}: executed" in line}
     return failures, executed
 
 
 def test_pages_and_chapters_come_from_the_table_of_contents_in_reading_order(small_book):
-    assert build_book.table_of_contents(small_book) == [
+    assert contents.table_of_contents(small_book) == [
         "book/index",
-        "book/01_first",
-        "book/02_second",
+        "book/part/first",
+        "book/part/second",
         "book/api",
     ]
-    assert build_book.chapters(small_book) == ["01_first", "02_second"]
+    assert contents.chapters(small_book) == ["first", "second"]
 
 
 @pytest.mark.parametrize(
     ("changed", "stale"),
     [
-        ("book/02_second.md", {"02_second"}),
-        ("hierlib/module.py", {"01_first", "02_second"}),
-        ("book/data/points.csv", {"01_first", "02_second"}),
-        ("requirements.txt", {"01_first", "02_second"}),
+        ("book/part/second.md", {"second"}),
+        ("hierlib/module.py", {"first", "second"}),
+        ("book/data/points.csv", {"first", "second"}),
+        ("requirements.txt", {"first", "second"}),
         ("_toc.yml", set()),
     ],
 )
 def test_chapter_is_stale_exactly_when_something_it_depends_on_changed(small_book, changed, stale):
-    names = build_book.chapters(small_book)
+    names = contents.chapters(small_book)
     before = {name: build_book.chapter_digest(small_book, name) for name in names}
     path = small_book / changed
     path.write_text(path.read_text() + "\n")
@@ -95,33 +96,33 @@ def test_chapter_is_stale_exactly_when_something_it_depends_on_changed(small_boo
 
 
 def test_unchanged_chapters_are_not_executed_again_and_a_new_module_counts_as_a_change(small_book, capsys):
-    assert built(small_book, capsys) == ({}, {"01_first", "02_second"})
+    assert built(small_book, capsys) == ({}, {"first", "second"})
     assert built(small_book, capsys) == ({}, set())
-    write_chapter(small_book, "01_first", "print(count + 3)")
-    assert built(small_book, capsys) == ({}, {"01_first"})
+    write_chapter(small_book, "first", "print(count + 3)")
+    assert built(small_book, capsys) == ({}, {"first"})
     (small_book / "hierlib/other.py").touch()
-    assert built(small_book, capsys) == ({}, {"01_first", "02_second"})
+    assert built(small_book, capsys) == ({}, {"first", "second"})
 
 
 def test_failing_chapter_is_reported_with_its_cell_and_does_not_stop_the_others(small_book, capsys):
-    write_chapter(small_book, "01_first", "total = count\nassert total == 4, 'not four'")
+    write_chapter(small_book, "first", "total = count\nassert total == 4, 'not four'")
     assert build_book.main([], root=small_book) == 1
     printed = capsys.readouterr().out
-    assert "01_first: FAILED in code cell [2] (cell 4 of the notebook):" in printed
+    assert "first: FAILED in code cell [2] (cell 4 of the notebook):" in printed
     assert "    | total = count\n" in printed
     assert "AssertionError: not four" in printed
-    assert "02_second: executed in" in printed
-    assert "1 of 2 chapters failed: 01_first" in printed
+    assert "second: executed in" in printed
+    assert "1 of 2 chapters failed: first" in printed
     # What ran is kept; what failed is tried again.
-    write_chapter(small_book, "01_first", "print(count)")
-    assert built(small_book, capsys) == ({}, {"01_first"})
+    write_chapter(small_book, "first", "print(count)")
+    assert built(small_book, capsys) == ({}, {"first"})
 
 
 def test_refreshed_notebook_is_the_source_with_outputs_and_identical_when_made_again(small_book):
     assert build_book.main(["--refresh", "--jobs", "2"], root=small_book) == 0
-    twin = small_book / "book/01_first.ipynb"
+    twin = small_book / "book/part/first.ipynb"
     first = twin.read_bytes()
-    notebook, source = nbformat.read(twin, as_version=4), jupytext.read(small_book / "book/01_first.md")
+    notebook, source = nbformat.read(twin, as_version=4), jupytext.read(small_book / "book/part/first.md")
     nbformat.validate(notebook)
     assert [cell.source for cell in notebook.cells] == [cell.source for cell in source.cells]
     assert [dict(cell.metadata) for cell in notebook.cells] == [dict(cell.metadata) for cell in source.cells]
@@ -143,14 +144,14 @@ def test_kernel_that_does_not_come_up_is_started_again_and_nothing_else_is(monke
 
     monkeypatch.setattr(papermill, "execute_notebook", fail)
     with pytest.raises(RuntimeError, match=message):
-        build_book.run_notebook(Path("in.ipynb"), tmp_path / "out.ipynb", tmp_path)
+        run_notebook(Path("in.ipynb"), tmp_path / "out.ipynb", tmp_path)
     assert len(called) == attempts
 
 
 def test_parameters_are_injected_into_a_refreshed_notebook(small_book):
     assert build_book.main(["--refresh"], root=small_book) == 0
     ran = papermill.execute_notebook(
-        small_book / "book/01_first.ipynb", None, parameters={"count": 10}, progress_bar=False
+        small_book / "book/part/first.ipynb", None, parameters={"count": 10}, progress_bar=False
     )
     assert ran.cells[-1].outputs[0].text == "11\n"
 
@@ -168,12 +169,13 @@ def test_ctrl_c_ends_the_build_and_its_kernels_at_once_with_one_line_and_keeps_f
     # The second chapter starts processes of its own; the third one must not be started.
     started = "import os, pathlib, subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\n"
     hang = f"pathlib.Path({str(small_book / 'pids')!r}).write_text(f'{{os.getpid()}} {{child.pid}}')\ntime.sleep(60)"
-    write_chapter(small_book, "02_second", started + hang)
-    write_chapter(small_book, "03_third", f"open({str(small_book / 'third')!r}, 'w').close()")
+    write_chapter(small_book, "second", started + hang)
+    write_chapter(small_book, "third", f"open({str(small_book / 'third')!r}, 'w').close()")
     toc = small_book / "_toc.yml"
-    toc.write_text(toc.read_text() + "      - file: book/03_third\n")
+    toc.write_text(toc.read_text() + "      - file: book/part/third\n")
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import build_book, lifetime\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from _tools.build import build_book, lifetime\n"
         "main = lambda: build_book.main(['--jobs', '1'], root=Path(sys.argv[2]))\n"
         "sys.exit(lifetime.supervise(main, kept='Chapters are kept.'))"
     )
@@ -193,10 +195,10 @@ def test_ctrl_c_ends_the_build_and_its_kernels_at_once_with_one_line_and_keeps_f
         assert time.monotonic() - asked < 3
     assert driver.returncode == 130
     assert printed.splitlines()[1:] == ["Interrupted. Chapters are kept."]
-    assert "01_first: executed" in printed.splitlines()[0]
+    assert "first: executed" in printed.splitlines()[0]
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in running)
-    assert (small_book / "_build/chapters/01_first.stamp").is_file()
-    assert not (small_book / "_build/chapters/02_second.stamp").exists()
+    assert (small_book / "_build/chapters/first.stamp").is_file()
+    assert not (small_book / "_build/chapters/second.stamp").exists()
     assert not (small_book / "third").exists()
 
 
@@ -244,21 +246,21 @@ def test_warnings_are_all_shown_and_alone_where_nothing_crashed():
 
 def test_unknown_chapter_is_refused(small_book, capsys):
     with pytest.raises(SystemExit):
-        build_book.main(["09_missing"], root=small_book)
-    assert "no such chapter: 09_missing" in capsys.readouterr().err
+        build_book.main(["missing"], root=small_book)
+    assert "no such chapter: missing" in capsys.readouterr().err
 
 
 def compare_stored_outputs(root):
     """Exit status of nbval over the small book."""
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"]
-    return subprocess.run([*command, "book/01_first.ipynb"], cwd=root, capture_output=True, check=False).returncode
+    return subprocess.run([*command, "book/part/first.ipynb"], cwd=root, capture_output=True, check=False).returncode
 
 
 def test_comparison_of_stored_outputs_finds_a_changed_number_and_ignores_a_redrawn_image(small_book):
     show = 'from IPython.display import display\ndisplay({"image/png": "iVBORw0KGgoAAAA"}, raw=True)'
-    write_chapter(small_book, "01_first", f"{show}\nprint(count + 1)")
-    assert build_book.main(["--refresh", "01_first"], root=small_book) == 0
-    twin = small_book / "book/01_first.ipynb"
+    write_chapter(small_book, "first", f"{show}\nprint(count + 1)")
+    assert build_book.main(["--refresh", "first"], root=small_book) == 0
+    twin = small_book / "book/part/first.ipynb"
     text = twin.read_text()
     redrawn, changed = text.replace("iVBORw0KGgoAAAA", "iVBORw0KGgoBBBB"), text.replace('"4\\n"', '"5\\n"')
     assert text not in (redrawn, changed)

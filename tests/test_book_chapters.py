@@ -4,13 +4,13 @@ import ast
 import re
 from pathlib import Path
 
-from _tools.build import build_book
 import jupytext
 import nbformat
 import pytest
+from _tools.build import build_book, contents
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "book").glob("[0-9][0-9]_*.md"))
+SOURCES = [contents.chapter_file(ROOT, name) for name in contents.chapters(ROOT)]
 HEADER = """\
 ---
 jupytext:
@@ -45,7 +45,7 @@ def checked(cell):
 
 
 def test_table_of_contents_lists_exactly_the_chapters_that_exist():
-    assert sorted(build_book.chapters(ROOT)) == [source.stem for source in SOURCES]
+    assert sorted(contents.chapters(ROOT)) == [source.stem for source in SOURCES]
 
 
 def test_no_notebook_is_left_without_its_source():

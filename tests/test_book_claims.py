@@ -3,25 +3,25 @@
 import ast
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.build import chapter_parameters
-from _tools.check import claims as claim_mutations
 import jupytext
 import nbformat
 import papermill
 import pytest
+from _tools.build import chapter_parameters, contents
+from _tools.build.notebook import claims, run_notebook
+from _tools.check import claims as claim_mutations
 
 from hierlib.chapters.claims import MIME_TYPE
 
 ROOT = Path(__file__).parents[1]
-CHAPTERS = build_book.chapters(ROOT)
+CHAPTERS = contents.chapters(ROOT)
 
 every_chapter = pytest.mark.parametrize("name", CHAPTERS)
 
 
 def code(name):
     """The trees of a chapter's code cells."""
-    cells = jupytext.read(ROOT / f"book/{name}.md").cells
+    cells = jupytext.read(contents.chapter_file(ROOT, name)).cells
     return [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
 
 
@@ -43,13 +43,13 @@ def test_chapter_asserts_through_its_ledger_alone(name):
 
 @every_chapter
 def test_chapter_ends_on_the_report_of_its_claims(name):
-    cells = jupytext.read(ROOT / f"book/{name}.md").cells
+    cells = jupytext.read(contents.chapter_file(ROOT, name)).cells
     assert (cells[-1].source, cells[-1].metadata["tags"]) == ("report_claims()", ["remove-input"])
 
 
 @every_chapter
 def test_stored_notebook_met_all_its_claims_and_tested_each(name):
-    ledger = claim_mutations.ledger(nbformat.read(ROOT / f"book/{name}.ipynb", as_version=4))
+    ledger = claims(nbformat.read(contents.chapter_file(ROOT, name, ".ipynb"), as_version=4))
     assert ledger["met"]
     assert not ledger["missed"]
     assert not ledger["untested"]
@@ -134,12 +134,12 @@ def test_missed_claim_under_other_parameters_is_a_result_and_the_last_error(valu
     out = tmp_path / "out.ipynb"
     error = None
     try:
-        build_book.run_notebook(notebook(tmp_path), out, tmp_path, {"value": value})
+        run_notebook(notebook(tmp_path), out, tmp_path, {"value": value})
     except papermill.PapermillExecutionError as failure:
         error = failure.ename
     executed = nbformat.read(out, as_version=4)
     assert error == ("ClaimsNotMet" if missed else None)
-    assert claim_mutations.ledger(executed)["missed"] == missed
+    assert claims(executed)["missed"] == missed
     text = "".join(o.get("text", "") for cell in executed.cells for o in cell.get("outputs", []))
     assert "went on\n" in text
     shown = "claim not met here: claim-one, value: measured 2, predicted 1, tolerance 0.1 (nothing fluctuates)."
@@ -153,6 +153,6 @@ def test_missed_claim_at_the_defaults_stops_the_chapter_where_it_is(tmp_path):
     with pytest.raises(
         papermill.PapermillExecutionError, match=r"claim-one, value: measured 1, predicted 1\.25"
     ) as failure:
-        build_book.run_notebook(path, tmp_path / "out.ipynb", tmp_path)
+        run_notebook(path, tmp_path / "out.ipynb", tmp_path)
     assert failure.value.source.startswith("check_claim(")
     assert MIME_TYPE not in (tmp_path / "out.ipynb").read_text()

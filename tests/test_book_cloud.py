@@ -9,9 +9,9 @@ import tomllib
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from _tools.build import build_book
 import pytest
 import yaml
+from _tools.build import contents
 from browser import SITE
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -53,7 +53,7 @@ def test_binder_runs_an_allowed_python_and_installs_the_clone_itself():
     assert "--editable ." in script.read_text()
 
 
-@pytest.mark.parametrize("chapter", build_book.chapters(ROOT))
+@pytest.mark.parametrize("chapter", contents.chapters(ROOT))
 def test_rocket_opens_the_notebook_of_its_chapter(chapter):
     page = SITE / f"book/{chapter}.html"
     if not page.is_file():

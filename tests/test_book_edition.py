@@ -5,9 +5,9 @@ import re
 import subprocess
 from pathlib import Path
 
-from _tools.build import edition
 import pytest
 import yaml
+from _tools.build import edition
 from browser import PAGES, SITE
 from selenium.webdriver.common.by import By
 

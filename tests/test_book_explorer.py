@@ -18,7 +18,7 @@ from hierlib.model.target import LINKS
 from hierlib.theory import asymptotics
 from hierlib.theory.asymptotics import TargetParameters
 
-PAGE = "book/19_explorer.html"
+PAGE = "book/foundations/explorer.html"
 FRONT = "book/index.html"  # two sliders and two panels of the same, for one target
 SLIDERS = {PAGE: ("d", "q", "eps", "gamma", "n"), FRONT: ("gamma", "n")}
 PANELS = {PAGE: 4, FRONT: 2}

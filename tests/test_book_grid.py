@@ -8,14 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-from _tools.grid import page as grid_page
 import nbformat
 import psutil
 import pytest
+from _tools.grid import page as grid_page
 from _tools.grid import run as run_grid
 from bs4 import BeautifulSoup
 
-TOOLS = Path(run_grid.__file__).parent
+TOOLS = Path(run_grid.__file__).parents[2]  # the folder that holds the package
 
 CHAPTER = """\
 ---
@@ -84,12 +84,12 @@ if count == 8:
 @pytest.fixture
 def book(tmp_path):
     """A repository with two chapters and a library."""
-    for folder in ("book", "hierlib"):
-        (tmp_path / folder).mkdir()
+    for folder in ("book/part", "hierlib"):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "requirements.txt").touch()
-    (tmp_path / "_toc.yml").write_text("root: book/index\nchapters: [{file: book/01_one}, {file: book/02_two}]\n")
-    for name in ("01_one", "02_two"):
-        (tmp_path / f"book/{name}.md").write_text(CHAPTER.replace("PIDS", str(tmp_path / "pids")))
+    (tmp_path / "_toc.yml").write_text("root: book/index\nchapters: [{file: book/part/one}, {file: book/part/two}]\n")
+    for name in ("one", "two"):
+        (tmp_path / f"book/part/{name}.md").write_text(CHAPTER.replace("PIDS", str(tmp_path / "pids")))
     return tmp_path
 
 
@@ -105,7 +105,7 @@ def executed(book):
 
 def test_every_combination_is_executed_and_collected(book):
     options = ["-p", "count", "2", "-p", "values", "[1.5]", "[1, 2]", "--jobs", "2"]
-    status, page = grid(book, "01_one", "02_two", *options)
+    status, page = grid(book, "one", "two", *options)
     assert status == 0
     assert "4 of 4 runs done." in page.text
     printed = [re.search("<total> (.*)", text.text)[1] for text in page.find_all("pre")]
@@ -124,26 +124,26 @@ def test_every_combination_is_executed_and_collected(book):
 
 
 def test_finished_runs_are_skipped_until_their_chapter_or_the_library_changes(book):
-    grid(book, "01_one", "-p", "count", "1")
+    grid(book, "one", "-p", "count", "1")
     times = {path.name: path.stat().st_mtime_ns for path in (book / "grid").glob("*.ipynb")}
-    status, page = grid(book, "01_one", "-p", "count", "1")
+    status, page = grid(book, "one", "-p", "count", "1")
     assert status == 0
     assert "1 of 1 runs done." in page.text
     assert {path.name: path.stat().st_mtime_ns for path in (book / "grid").glob("*.ipynb")} == times
-    before = run_grid.points(book, ["01_one"], {"count": [1]})
+    before = run_grid.points(book, ["one"], {"count": [1]})
     (book / "hierlib/module.py").write_text("constant = 1\n")
-    assert run_grid.points(book, ["01_one"], {"count": [1]})[0].key != before[0].key
+    assert run_grid.points(book, ["one"], {"count": [1]})[0].key != before[0].key
 
 
 def test_failed_run_is_listed_with_its_message_and_tried_again(book):
-    status, page = grid(book, "01_one", "-p", "count", "4", "9")
+    status, page = grid(book, "one", "-p", "count", "4", "9")
     assert status == 1
     assert "1 of 2 runs done." in page.text
     assert "code cell [5]: AssertionError: nine is too many" in page.text
     whole, failed = executed(book)
     assert failed.endswith(".failed.ipynb") != whole.endswith(".failed.ipynb")
     assert {link["href"] for link in page.find_all("a")} == {whole, failed}
-    (point,) = run_grid.points(book, ["01_one"], {"count": [9]})
+    (point,) = run_grid.points(book, ["one"], {"count": [9]})
     assert "<total> 13.5" in grid_page.printed(nbformat.read(book / "grid" / point.failed, as_version=4))
     with run_grid.executor(None, 1) as pool:
         failures = run_grid.run(book, [point], book / "grid", pool, timeout=60)
@@ -156,7 +156,7 @@ def test_no_half_written_notebook_is_taken_for_a_finished_one(book, monkeypatch)
             file.write(text[:10])
         raise KeyboardInterrupt
 
-    (point,) = run_grid.points(book, ["01_one"], {"count": [1]})
+    (point,) = run_grid.points(book, ["one"], {"count": [1]})
     monkeypatch.setattr(type(book), "write_text", killed)
     with pytest.raises(KeyboardInterrupt):
         run_grid.replace(book / point.notebook, "x" * 100)
@@ -164,7 +164,7 @@ def test_no_half_written_notebook_is_taken_for_a_finished_one(book, monkeypatch)
 
 
 def test_point_that_was_not_reached_is_said_to_be_not_run(book):
-    points = run_grid.points(book, ["01_one"], {"count": [1, 2]})
+    points = run_grid.points(book, ["one"], {"count": [1, 2]})
     page = grid_page.render(grid_page.rows(points, [], {}, book), book)
     assert page.count("<td>not run</td>") == 2
     assert "<p>0 of 2 runs done.</p>" in page
@@ -176,7 +176,7 @@ def table(page):
 
 
 def test_claims_met_and_missed_are_listed_and_a_missed_claim_is_a_result_and_no_failure(book, capsys):
-    status, page = grid(book, "01_one", "-p", "count", "5", "6")
+    status, page = grid(book, "one", "-p", "count", "5", "6")
     assert status == 0
     verdicts = ["1 met; untested: claim-c", "1 met; missed: claim-<b>; untested: claim-c"]
     assert table(page) == [["5", verdicts[0]], ["6", verdicts[1]]]
@@ -184,28 +184,28 @@ def test_claims_met_and_missed_are_listed_and_a_missed_claim_is_a_result_and_no_
     assert "2 of 2 runs done, claims missed in 1: file:" in capsys.readouterr().out
     assert not any(name.endswith(".failed.ipynb") for name in executed(book))
     times = {path: path.stat().st_mtime_ns for path in (book / "grid").glob("*.ipynb")}
-    assert grid(book, "01_one", "-p", "count", "5", "6")[0] == 0
+    assert grid(book, "one", "-p", "count", "5", "6")[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (book / "grid").glob("*.ipynb")} == times
 
 
 def test_claim_that_stops_a_chapter_before_its_list_of_claims_is_a_failure(book):
-    status, page = grid(book, "01_one", "-p", "count", "7")
+    status, page = grid(book, "one", "-p", "count", "7")
     assert status == 1
     assert "ClaimsNotMet: claim-<b>: measured 6" in page.text
     assert table(page) == [["7", "-"]]
 
 
 def test_second_grid_in_a_folder_keeps_the_first_one_on_the_page(book):
-    grid(book, "01_one", "-p", "count", "1", "9")
+    grid(book, "one", "-p", "count", "1", "9")
     (book / "grid/notes.ipynb").write_text("{}")  # somebody's own file
-    status, page = grid(book, "01_one", "-p", "values", "[2]", "--jobs", "2")
+    status, page = grid(book, "one", "-p", "values", "[2]", "--jobs", "2")
     assert status == 0
     assert table(page) == [["[2]", "default", "-"], ["default", "1", "-"], ["default", "9", "-"]]
     assert "2 of 3 runs done" in page.text
     assert "AssertionError: nine is too many" in page.text
     assert "earlier state" not in page.text
     (book / "hierlib/module.py").write_text("constant = 1\n")
-    status, page = grid(book, "01_one", "-p", "count", "1")
+    status, page = grid(book, "one", "-p", "count", "1")
     assert "2 of 4" not in page.text
     assert "3 of 4 runs done" in page.text
     assert page.text.count("of an earlier state of the repository") == 3
@@ -213,18 +213,18 @@ def test_second_grid_in_a_folder_keeps_the_first_one_on_the_page(book):
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"cells": [], "nbformat": 4, "nbformat_minor": 5}'])
 def test_notebook_that_is_none_is_computed_again(book, content):
-    (point,) = run_grid.points(book, ["01_one"], {"count": [1]})
+    (point,) = run_grid.points(book, ["one"], {"count": [1]})
     (book / "grid").mkdir()
     (book / "grid" / point.notebook).write_text(content)
-    (book / "grid/01_one-0123456789ab.ipynb").write_text(content)
-    status, page = grid(book, "01_one", "-p", "count", "1")
+    (book / "grid/one-0123456789ab.ipynb").write_text(content)
+    status, page = grid(book, "one", "-p", "count", "1")
     assert status == 0
     assert table(page) == [["1", "-"]]
     assert grid_page.read(book / "grid" / point.notebook) is not None
 
 
 def test_cell_that_hangs_is_stopped_and_the_run_counts_as_failed(book):
-    status, page = grid(book, "01_one", "-p", "count", "8", "--timeout", "2")
+    status, page = grid(book, "one", "-p", "count", "8", "--timeout", "2")
     assert status == 1
     assert "timed out" in page.text
     assert "after 2 seconds" in page.text
@@ -234,11 +234,12 @@ def test_cell_that_hangs_is_stopped_and_the_run_counts_as_failed(book):
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_kernels_and_their_children_end_with_the_grid_and_finished_runs_stay(book, how, status):
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import lifetime, run_grid\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from _tools.build import lifetime; from _tools.grid import run as run_grid\n"
         "main = lambda: run_grid.main(sys.argv[3:], root=Path(sys.argv[2]))\n"
         "sys.exit(lifetime.supervise(main, kept='Runs are kept.'))"
     )
-    options = ["01_one", "-p", "count", "1", "8", "--out", str(book / "grid"), "--timeout", "50"]
+    options = ["one", "-p", "count", "1", "8", "--out", str(book / "grid"), "--timeout", "50"]
     command = [sys.executable, "-c", code, str(TOOLS), str(book), *options]
     # Its own process group, as a shell gives it: Ctrl-C goes to all of that, and to no kernel.
     driver = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
@@ -264,14 +265,14 @@ def test_kernels_and_their_children_end_with_the_grid_and_finished_runs_stay(boo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["03_three"], "no such chapter: 03_three"),
-        (["01_one", "-p", "count"], "no value given for: count"),
-        (["01_one", "-p", "cout", "1"], r"01_one: cout \(= 1\) is not a parameter of this chapter"),
-        (["01_one", "-p", "count", "1", "10"], "01_one: count must be an integer >= 0 and <= 9, got 10"),
-        (["01_one", "--jobs", "0"], "--jobs: must be an integer >= 1, got '0'"),
-        (["01_one", "--timeout", "-1"], "--timeout: expected|--timeout: must be an integer >= 1"),
-        (["01_one", "--timeout", "soon"], "--timeout: must be an integer >= 1, got 'soon'"),
-        (["01_one", "-p", "count", "many"], "01_one: count must be an integer >= 0 and <= 9, got 'many'"),
+        (["three"], "no such chapter: three"),
+        (["one", "-p", "count"], "no value given for: count"),
+        (["one", "-p", "cout", "1"], r"one: cout \(= 1\) is not a parameter of this chapter"),
+        (["one", "-p", "count", "1", "10"], "one: count must be an integer >= 0 and <= 9, got 10"),
+        (["one", "--jobs", "0"], "--jobs: must be an integer >= 1, got '0'"),
+        (["one", "--timeout", "-1"], "--timeout: expected|--timeout: must be an integer >= 1"),
+        (["one", "--timeout", "soon"], "--timeout: must be an integer >= 1, got 'soon'"),
+        (["one", "-p", "count", "many"], "one: count must be an integer >= 0 and <= 9, got 'many'"),
     ],
 )
 def test_what_a_chapter_does_not_allow_is_refused_before_anything_runs(book, arguments, message, capsys):
@@ -285,7 +286,7 @@ def test_what_a_chapter_does_not_allow_is_refused_before_anything_runs(book, arg
 def test_folder_that_cannot_be_written_is_refused_before_anything_runs(book, out, capsys):
     (book / "taken").touch()
     with pytest.raises(SystemExit):
-        run_grid.main(["01_one", "--out", str(book / out)], root=book)
+        run_grid.main(["one", "--out", str(book / out)], root=book)
     assert "--out must be a folder that can be written: " in capsys.readouterr().err
 
 
@@ -294,6 +295,6 @@ def test_runs_go_to_a_dask_cluster_when_asked(book):
     # Two runs at once in one process; the dashboard on any free port, for tests that run at the same time.
     options = {"n_workers": 1, "threads_per_worker": 2, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(**options) as cluster:
-        status, page = grid(book, "01_one", "-p", "count", "1", "2", "--dask", cluster.scheduler_address)
+        status, page = grid(book, "one", "-p", "count", "1", "2", "--dask", cluster.scheduler_address)
     assert status == 0
     assert "2 of 2 runs done." in page.text

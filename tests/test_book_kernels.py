@@ -2,9 +2,9 @@
 
 import sys
 
-from _tools.check import kernels
 import nbformat
 import pytest
+from _tools.check import kernels
 
 
 @pytest.fixture

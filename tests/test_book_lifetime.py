@@ -7,21 +7,23 @@ import sys
 import time
 from pathlib import Path
 
-from _tools.build import lifetime
 import psutil
 import pytest
+from _tools.build import lifetime
 
-TOOLS = Path(lifetime.__file__).parent
+TOOLS = Path(lifetime.__file__).parents[1]
 # The commands that start kernels, pools of processes or browsers.
 COMMANDS = [
-    "build_book",
-    "depth_data",
-    "paper_data",
-    "print_book",
-    "run_grid",
-    "run_times",
-    "validation_data",
-    "visible_data",
+    "build/build_book",
+    "build/print_book",
+    "check/kernels",
+    "check/ranges",
+    "check/run_times",
+    "grid/run",
+    "stored/depth",
+    "stored/paper",
+    "stored/validation",
+    "stored/visible",
 ]
 SWEEP = """\
 import os, sys, time
@@ -44,14 +46,15 @@ sys.exit(lifetime.supervise(main, kept="Points are kept."))
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_ends_what_it_started(name):
     text = (TOOLS / f"{name}.py").read_text()
-    assert text.rstrip().splitlines()[-1].startswith("    sys.exit(lifetime.supervise(main, kept=")
+    supervised = "table.keep(" if name.startswith("stored/") else "lifetime.supervise(main, kept="
+    assert text.rstrip().splitlines()[-1].startswith(f"    sys.exit({supervised}")
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_processes_of_a_sweep_end_with_its_command_and_finished_points_stay(tmp_path, how, status):
     pids, kept = tmp_path / "pids", tmp_path / "kept"
     pids.mkdir()
-    command = [sys.executable, "-c", SWEEP, str(TOOLS), str(kept)]
+    command = [sys.executable, "-c", SWEEP, str(TOOLS.parent), str(kept)]
     environment = {**os.environ, "PIDS": str(pids), "TMPDIR": str(tmp_path)}
     options = {"env": environment, "start_new_session": True, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, **options) as driver:
@@ -74,11 +77,11 @@ def test_processes_of_a_sweep_end_with_its_command_and_finished_points_stay(tmp_
 
 def test_status_and_leftovers_of_a_command_that_ends_by_itself(tmp_path):
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import lifetime, tempfile\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import tempfile; from _tools.build import lifetime\n"
         "def main():\n    tempfile.mkstemp()\n    return 3\n"
         "sys.exit(lifetime.supervise(main, kept=''))"
     )
-    command = [sys.executable, "-c", code, str(TOOLS)]
+    command = [sys.executable, "-c", code, str(TOOLS.parent)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     assert subprocess.run(command, env=environment, check=False).returncode == 3
     assert list(tmp_path.iterdir()) == []

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from _tools.build import contents
 
-BOOK = Path(__file__).parents[1] / "book"
-SOURCES = sorted(BOOK.glob("[0-9][0-9]_*.md"))
+ROOT = Path(__file__).parents[1]
+BOOK = ROOT / "book"
+SOURCES = [contents.chapter_file(ROOT, name) for name in contents.chapters(ROOT)]
 BOX = re.compile(r"^```\{admonition\} In the paper\n:class: seealso\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RANGE = re.compile(r"\(([A-D]|\d)\.(\d+)\)?(?: to |–|-)\(?\1\.(\d+)\)")
 NUMBER = r"(?:[A-D]\.)?\d+(?:\.\d+)?"

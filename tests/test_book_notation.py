@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from _tools.build import contents
 
-BOOK = Path(__file__).parents[1] / "book"
-SOURCES = sorted(BOOK.glob("[0-9][0-9]_*.md"))
+ROOT = Path(__file__).parents[1]
+BOOK = ROOT / "book"
+SOURCES = [contents.chapter_file(ROOT, name) for name in contents.chapters(ROOT)]
 # Letters under an accent or in another alphabet are symbols of their own.
 ACCENTS = "hat|tilde|bar|dot|mathcal|mathbb|mathbf"
 # Words in formulas are no symbols.

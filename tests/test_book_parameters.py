@@ -5,18 +5,18 @@ import shlex
 import warnings
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.build import chapter_parameters
 import jupytext
 import papermill
 import papermill.cli
 import pytest
+from _tools.build import chapter_parameters, contents
+from _tools.build.notebook import run_notebook
 from click.testing import CliRunner
 
 from hierlib.chapters.parameters import check_parameters
 
 ROOT = Path(__file__).parents[1]
-CHAPTERS = build_book.chapters(ROOT)
+CHAPTERS = contents.chapters(ROOT)
 
 every_chapter = pytest.mark.parametrize("name", CHAPTERS)
 
@@ -28,7 +28,7 @@ def plain(text):
 
 @every_chapter
 def test_table_states_the_defaults_and_the_ranges_that_are_checked(name):
-    assert "| parameter | meaning | default | allowed |\n" in (ROOT / f"book/{name}.md").read_text()
+    assert "| parameter | meaning | default | allowed |\n" in contents.chapter_file(ROOT, name).read_text()
     for parameter in chapter_parameters.read_chapter(ROOT, name).parameters:
         default, allowed = map(plain, parameter.stated)
         assert default == plain(str(parameter.default)), parameter.name
@@ -38,7 +38,7 @@ def test_table_states_the_defaults_and_the_ranges_that_are_checked(name):
 
 @every_chapter
 def test_check_comes_right_below_the_parameters_and_is_not_shown(name):
-    cells = jupytext.read(ROOT / f"book/{name}.md").cells
+    cells = jupytext.read(contents.chapter_file(ROOT, name)).cells
     (position,) = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     assert re.match(r"check_parameters\(\s*globals\(\),", cells[position + 1].source)
     assert cells[position + 1].metadata["tags"] == ["remove-cell"]
@@ -60,11 +60,11 @@ def test_defaults_are_allowed(name):
     ],
 )
 def test_papermill_stops_at_the_check_and_says_what_is_allowed(values, message, tmp_path):
-    source = jupytext.read(ROOT / "book/03_prediction.md")
+    source = jupytext.read(ROOT / "book/foundations/prediction.md")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         with pytest.raises(papermill.PapermillExecutionError) as failure:
-            build_book.run_notebook(source, tmp_path / "out.ipynb", tmp_path, values)
+            run_notebook(source, tmp_path / "out.ipynb", tmp_path, values)
     assert failure.value.source.startswith("check_parameters(")
     assert failure.value.ename == "ValueError"
     assert re.fullmatch(message, failure.value.evalue)
@@ -78,7 +78,7 @@ def test_command_line_on_the_page_gives_papermill_every_default(name, monkeypatc
     program, *arguments = shlex.split(chapter.command.replace("\\\n", ""))
     assert program == "papermill"
     assert CliRunner().invoke(papermill.cli.papermill, arguments, catch_exceptions=False).exit_code == 0
-    assert (called["input_path"], called["output_path"]) == (f"book/{name}.ipynb", "out.ipynb")
+    assert (called["input_path"], called["output_path"]) == (f"{chapter.page}.ipynb", "out.ipynb")
     assert called["parameters"] == {parameter.name: parameter.default for parameter in chapter.parameters}
 
 
@@ -89,7 +89,7 @@ def test_page_of_parameters_is_up_to_date():
 
 def test_messages_on_the_page_are_those_of_the_check():
     text = (ROOT / f"{chapter_parameters.PAGE}.md").read_text()
-    parameters = chapter_parameters.read_chapter(ROOT, "03_prediction").parameters
+    parameters = chapter_parameters.read_chapter(ROOT, "prediction").parameters
     specs = {parameter.name: parameter.spec for parameter in parameters}
     for wrong in ({"gama": 0.8}, {"gamma": 8}):
         with pytest.raises(ValueError, match=r"gam") as refusal:

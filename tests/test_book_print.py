@@ -3,10 +3,8 @@
 import re
 import unicodedata
 
-from _tools.build import build_book
-from _tools.build import headless
-from _tools.build import print_book
 import pytest
+from _tools.build import build_book, headless, print_book
 from browser import SITE
 from bs4 import BeautifulSoup
 from pypdf import PdfReader

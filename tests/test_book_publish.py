@@ -8,11 +8,10 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from _tools.publish import archive
-from _tools.publish import checksums
-from _tools.publish import site as publish
 import pytest
 import yaml
+from _tools.publish import archive, checksums
+from _tools.publish import site as publish
 
 import hierlib
 
@@ -169,18 +168,18 @@ def repository(tmp_path):
     """A committed repository with a rendered book."""
     root = tmp_path / "repository"
     files = {
-        "_toc.yml": "root: book/index\nchapters: [{file: book/01_one}]\n",
+        "_toc.yml": "root: book/index\nchapters: [{file: book/part/one}]\n",
         "CITATION.cff": "version: 1.2.3\ndate-released: 2026-11-23\n",
         ".gitignore": "_build/\n",
-        "book/01_one.md": "source",
-        "book/01_one.ipynb": "{}",
+        "book/part/one.md": "source",
+        "book/part/one.ipynb": "{}",
         ".ci/run": "#!/bin/bash\n",
         "_build/html/index.html": "front",
         "_build/html/book/index.html": "index",
-        "_build/html/book/01_one.html": "one",
+        "_build/html/book/part/one.html": "one",
         "_build/html.stamp": "stamp",
         "_build/book.pdf": "%PDF",
-        "_build/chapters/01_one.ipynb": "{}",
+        "_build/chapters/one.ipynb": "{}",
         "untracked.txt": "of nobody",
     }
     write_files(root, files)
@@ -198,8 +197,8 @@ def test_archive_holds_sources_notebooks_pages_and_pdf_with_their_checksums(repo
         assert packed.getinfo("hierlib-1.2.3/.ci/run").external_attr >> 16 == 0o100755
     folder = tmp_path / "hierlib-1.2.3"
     checksums.verify(folder)
-    tracked = {"_toc.yml", "CITATION.cff", ".gitignore", ".ci/run", "book/01_one.md", "book/01_one.ipynb"}
-    pages = {"html/index.html", "html/book/index.html", "html/book/01_one.html"}
+    tracked = {"_toc.yml", "CITATION.cff", ".gitignore", ".ci/run", "book/part/one.md", "book/part/one.ipynb"}
+    pages = {"html/index.html", "html/book/index.html", "html/book/part/one.html"}
     assert set(tree(folder)) == tracked | pages | {"book.pdf", "COMMIT", checksums.NAME}
     assert (folder / "COMMIT").read_text() == git(repository, "rev-parse", "HEAD")
     line = f"{hashlib.sha256(b'%PDF').hexdigest()}  book.pdf"
@@ -217,7 +216,11 @@ def test_archive_made_again_later_and_elsewhere_is_identical(repository, tmp_pat
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("book/01_one.md", "these differ"), ("_build/html/book/01_one.html", "missing: "), ("_build/html.stamp", "stamp")],
+    [
+        ("book/part/one.md", "these differ"),
+        ("_build/html/book/part/one.html", "missing: "),
+        ("_build/html.stamp", "stamp"),
+    ],
 )
 def test_archive_of_uncommitted_changes_or_of_half_a_book_is_refused(repository, path, message, capsys):
     (repository / path).unlink()

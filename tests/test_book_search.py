@@ -21,9 +21,9 @@ def search(browser, server, words):
 @pytest.mark.parametrize(
     ("words", "page"),
     [
-        ("staircase", "book/04_thresholds.html"),
-        ("harmonic", "book/08_depth.html"),
-        ("Gegenbauer", "book/09_sharp_constants.html"),
+        ("staircase", "book/theorems/thresholds.html"),
+        ("harmonic", "book/beyond/depth.html"),
+        ("Gegenbauer", "book/beyond/sharp_constants.html"),
         ("recovery_threshold", "book/api.html"),
         ("Silverstein", "book/bibliography.html"),
     ],

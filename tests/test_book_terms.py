@@ -7,7 +7,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-CHAPTERS = [page for page in PAGES if page[5:7].isdigit()]
+CHAPTERS = [page for page in PAGES if page.count("/") == 2]
 
 
 @pytest.fixture

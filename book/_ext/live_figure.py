@@ -18,7 +18,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
-CHAPTER = "book/19_explorer"
+CHAPTER = "book/foundations/explorer"
 # The link is the first one in the tables, the identity.
 KEPT = (
     *("gamma", "exponent", "delta_range", "feature_knots", "gamma_knots", "recovered_knots", "colors"),

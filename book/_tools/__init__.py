@@ -1,1 +1,4 @@
-"""How the book is made: from its sources to published pages. Run a module with ``python -m _tools.<group>.<module>``."""
+"""How the book is made: from its sources to published pages.
+
+The environment of the book finds the package: ``python -m _tools.<group>.<module>`` runs a module of it.
+"""

@@ -210,7 +210,7 @@ def predict(
     References
     ----------
     Zhang, arXiv:2405.19398 (every ridge); Maloney, Roberts and Sully, arXiv:2210.16859 (best ridge and
-    ridgeless). The form above is derived in this book, chapters 12 and 13.
+    ridgeless). The form above is derived in this book, *Fixed Features* and *Every Ridge*.
 
     Examples
     --------
@@ -370,7 +370,7 @@ def power_law_mse(n_features: float, n_samples: float, df1: float, alpha: float,
 
     References
     ----------
-    This book, chapter 12.
+    This book, *Fixed Features*.
 
     Examples
     --------
@@ -421,7 +421,7 @@ def power_law_best_df1(n_features: float, n_samples: float, alpha: float) -> flo
 
     References
     ----------
-    This book, chapter 12.
+    This book, *Fixed Features*.
 
     Examples
     --------

@@ -439,7 +439,7 @@ def asymptotic_loss(
 
     References
     ----------
-    Nam et al., arXiv:2404.17563, for the exponents; constants: this book, chapter 14.
+    Nam et al., arXiv:2404.17563, for the exponents; constants: this book, *Skills That Are Given*.
 
     Examples
     --------

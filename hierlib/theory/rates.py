@@ -3,11 +3,7 @@ r"""What the features that are not recovered cost: tails of the weights, the tes
 The test error at :math:`n` samples is the weight of the features that are not known yet,
 :math:`Z_\gamma^2\sum_{i>m_n} i^{-2\gamma}` (Theorem 3.2), with the exact finite sums beside every limit. Constants,
 ``sharp`` and ``strict`` are those of `hierlib.theory.thresholds`. Every function is a closed form or a sum over d1
-terms.
-
-References
-----------
-arXiv:2605.14567, section 3 and appendix D.
+terms. The source is arXiv:2605.14567, section 3 and appendix D.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-r"""The paper's thresholds, counts, tails and rates, with the exact finite sums beside every limit.
+r"""The paper's thresholds and counts of recovered features, with the exact finite sums beside every limit.
 
 For the target with weights :math:`\lambda_i = \pm Z_\gamma i^{-\gamma}`, :math:`i \le d_1`, in a feature
 space of dimension :math:`D`, feature :math:`i` is recovered from :math:`n_i \asymp
 D\,i^{2\gamma}/Z_\gamma^2` samples on (2.10), so :math:`m_n` features are known at :math:`n` samples
-(Corollary 3.1) and the test error is the weight of the others (Theorem 3.2). Everything is a closed form or
+(Corollary 3.1); what the others cost is the matter of `hierlib.theory.rates`. Everything is a closed form or
 a sum over :math:`d_1` terms; no simulation, no estimator.
 
 Constants. The paper fixes orders of magnitude, and its :math:`n_i` has constant 1. With ``sharp=True`` the

@@ -1,9 +1,9 @@
 r"""Execute the chapters that changed, then render the book.
 
-A chapter ``book/NN_name.md`` is executed into ``_build/chapters/NN_name.ipynb`` and stamped with a hash of all
+A chapter ``book/<part>/<name>.md`` is executed into ``_build/chapters/<name>.ipynb`` and stamped with a hash of all
 that its numbers depend on: its own source, the library, the stored data and the pinned requirements. It is
 executed again only when that hash changes, so an interrupted or failed build goes on where it stopped.
-``--refresh`` copies the executed notebooks over their committed twins ``book/NN_name.ipynb``; nothing ever
+``--refresh`` copies the executed notebooks over their committed twins ``book/<part>/<name>.ipynb``; nothing ever
 flows back from a notebook to its source.
 """
 
@@ -23,42 +23,24 @@ import time
 import warnings
 from pathlib import Path
 
-from _tools.build import chapter_parameters
-from _tools.build import edition
 import jupytext
-from _tools.build import lifetime
 import nbformat
 import papermill
-from _tools.build import print_book
-import yaml
-from jupyter_core.utils import ensure_event_loop
 from selenium.common.exceptions import WebDriverException
 
+from _tools.build import chapter_parameters, edition, lifetime, print_book
+from _tools.build.contents import chapter_file, chapters, table_of_contents
+from _tools.build.notebook import THREAD_VARIABLES, run_notebook
+
 ROOT = Path(__file__).resolve().parents[3]
-CHAPTER = re.compile(r"book/\d\d_\w+")
-FRONT_PICTURE = ("03_prediction", "fig-prediction-curves")
+FRONT_PICTURE = ("prediction", "fig-prediction-curves")
 FRONT_PICTURE_FILE = "book/_static/result.png"
-KERNEL_STARTS = 3
-CELL_TIMEOUT = 6 * 3600  # seconds after which a cell counts as hung
 SHOWN_LINES = 6  # of the source of a failing cell
 SHOWN_LOG = 15  # lines of the end of a log
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class ChapterError(Exception):
     """A chapter did not run to its end; the message says in which cell and why."""
-
-
-def table_of_contents(root: Path) -> list[str]:
-    """List the pages of ``_toc.yml`` in reading order, as paths without suffix."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text())
-    entries = [entry for part in toc.get("parts", [toc]) for entry in part.get("chapters", [])]
-    return [toc["root"], *(entry["file"] for entry in entries)]
-
-
-def chapters(root: Path) -> list[str]:
-    """Names of the executed chapters, as in ``03_prediction``."""
-    return [Path(page).name for page in table_of_contents(root) if CHAPTER.fullmatch(page)]
 
 
 def digest(root: Path, paths: list[Path]) -> str:
@@ -82,7 +64,7 @@ def library_files(root: Path) -> list[Path]:
 
 def chapter_digest(root: Path, name: str) -> str:
     """Hash of all that the outputs of one chapter depend on."""
-    return digest(root, [root / f"book/{name}.md", *library_files(root)])
+    return digest(root, [chapter_file(root, name), *library_files(root)])
 
 
 def execute(root: Path, name: str) -> float:
@@ -96,7 +78,7 @@ def execute(root: Path, name: str) -> float:
     stamp = target.with_suffix(".stamp")
     stamp.unlink(missing_ok=True)
     wanted = chapter_digest(root, name)
-    source = jupytext.read(root / f"book/{name}.md")
+    source = jupytext.read(chapter_file(root, name))
     failed = folder / f"{name}.failed.ipynb"
     try:
         # In _build, so that a chapter that reads a file by a relative path fails here and not at a reader's.
@@ -107,39 +89,6 @@ def execute(root: Path, name: str) -> float:
     nbformat.write(clean(source, executed), target)
     stamp.write_text(wanted)
     return time.monotonic() - started
-
-
-def run_notebook(
-    source: nbformat.NotebookNode | Path,
-    target: Path | None,
-    folder: Path | None = None,
-    parameters: dict | None = None,
-    timeout: int = CELL_TIMEOUT,
-) -> nbformat.NotebookNode:
-    """Execute a notebook, in a folder if given; where its kernel does not come up, start another one.
-
-    A cell that runs longer than `timeout` seconds is a TimeoutError.
-    """
-    options = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"], "execution_timeout": timeout}
-    if folder is not None:
-        # The kernel's folder alone: papermill's own option changes that of the process, which threads share.
-        options["resources"] = {"metadata": {"path": str(folder)}}
-
-    def run() -> nbformat.NotebookNode:
-        try:
-            return papermill.execute_notebook(source, target, parameters=parameters, **options)
-        finally:
-            # The kernel's client leaves open the one that it made for this thread.
-            ensure_event_loop().close()
-
-    for _ in range(KERNEL_STARTS - 1):
-        try:
-            return run()
-        except RuntimeError as error:
-            # Between the choice of a kernel's ports and their use another process may have taken one.
-            if "Kernel died before replying" not in str(error):
-                raise
-    return run()
 
 
 def describe(error: papermill.PapermillExecutionError, notebook: Path) -> str:
@@ -217,14 +166,15 @@ def stage(root: Path) -> Path:
     """Lay out what Sphinx reads: the pages as they are, the chapters as just executed."""
     staged = root / "_build/source"
     shutil.rmtree(staged, ignore_errors=True)
-    ignore = shutil.ignore_patterns("[0-9]*.md", "*.ipynb", "_tools", "data", "run_times.csv", "__pycache__", ".*")
+    ignore = shutil.ignore_patterns("*.ipynb", "_tools", "data", "run_times.csv", "__pycache__", ".*")
     shutil.copytree(root / "book", staged / "book", ignore=ignore)
     if chapter_parameters.PAGE in table_of_contents(root):
         chapter_parameters.write_page(root, chapters(root), staged)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, staged)
     for name in chapters(root):
-        shutil.copy(root / f"_build/chapters/{name}.ipynb", staged / "book")
+        chapter_file(staged, name).unlink()
+        shutil.copy(root / f"_build/chapters/{name}.ipynb", chapter_file(staged, name, ".ipynb"))
     return staged
 
 
@@ -299,10 +249,10 @@ def offer_pdf(root: Path) -> None:
 def refresh(root: Path, names: list[str]) -> None:
     """Copy the executed notebooks over their committed twins."""
     for name in names:
-        twin, executed = root / f"book/{name}.ipynb", (root / f"_build/chapters/{name}.ipynb").read_bytes()
+        twin, executed = chapter_file(root, name, ".ipynb"), (root / f"_build/chapters/{name}.ipynb").read_bytes()
         if not twin.is_file() or twin.read_bytes() != executed:
             twin.write_bytes(executed)
-            print(f"  book/{name}.ipynb: written", flush=True)
+            print(f"  {twin.relative_to(root)}: written", flush=True)
     if chapter_parameters.PAGE in table_of_contents(root) and chapter_parameters.write_page(root, chapters(root), root):
         print(f"  {chapter_parameters.PAGE}.md: written", flush=True)
     if FRONT_PICTURE[0] in names:
@@ -312,7 +262,7 @@ def refresh(root: Path, names: list[str]) -> None:
 def front_picture(root: Path) -> bytes:
     """Read the figure that the README and the front page show out of its committed notebook."""
     chapter, name = FRONT_PICTURE
-    for cell in nbformat.read(root / f"book/{chapter}.ipynb", as_version=4).cells:
+    for cell in nbformat.read(chapter_file(root, chapter, ".ipynb"), as_version=4).cells:
         if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == name:
             (picture,) = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
             return base64.b64decode(picture)
@@ -331,13 +281,13 @@ def positive(text: str) -> int:
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapter", nargs="*", help="only execute these, such as 03_prediction")
-    parser.add_argument("--refresh", action="store_true", help="write book/NN_name.ipynb instead of the HTML")
+    parser.add_argument("chapter", nargs="*", help="only execute these, such as prediction")
+    parser.add_argument("--refresh", action="store_true", help="write book/<part>/<name>.ipynb instead of the HTML")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument("--jobs", type=positive, default=cores, help="chapters executed at a time (default: cores)")
     options = parser.parse_args(arguments)
     names = options.chapter or chapters(root)
-    if unknown := [name for name in names if not (root / f"book/{name}.md").is_file()]:
+    if unknown := [name for name in names if name not in chapters(root)]:
         parser.error(f"no such chapter: {', '.join(unknown)}")
     for variable in THREAD_VARIABLES:
         # One core a chapter: as many chapters run at once as there are cores.

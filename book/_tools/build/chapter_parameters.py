@@ -17,6 +17,8 @@ from pathlib import Path
 
 import jupytext
 
+from _tools.build import contents
+
 PAGE = "book/parameters"
 INTRODUCTION = Path(__file__).with_name("parameters_introduction.md")
 RUN_TIMES = "book/run_times.csv"
@@ -47,9 +49,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter's name (``03_prediction``), label, title and parameters."""
+    """A chapter's name (``prediction``), label, title and parameters."""
 
     name: str
+    page: str  # path of its file without suffix, ``book/foundations/prediction``
     label: str
     title: str
     parameters: tuple[Parameter, ...]
@@ -57,7 +60,7 @@ class Chapter:
     @property
     def command(self) -> str:
         """Papermill's command line with every parameter at its default, in lines that fit a page."""
-        lines = [f"papermill book/{self.name}.ipynb out.ipynb"]
+        lines = [f"papermill {self.page}.ipynb out.ipynb"]
         for option in (_option(parameter.name, parameter.default) for parameter in self.parameters):
             if len(lines) == 1 or len(lines[-1]) + len(option) > COMMAND_WIDTH:
                 lines.append(f"    {option}")
@@ -68,7 +71,7 @@ class Chapter:
 
 def read_chapter(root: Path, name: str) -> Chapter:
     """Read a chapter's parameters; a ValueError says which part is missing."""
-    path = root / f"book/{name}.md"
+    path = contents.chapter_file(root, name)
     cells = jupytext.read(path).cells
     found = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     if len(found) != 1:
@@ -94,7 +97,8 @@ def read_chapter(root: Path, name: str) -> Chapter:
     parameters = (
         Parameter(n, rows[n][0], tuple(rows[n][1:]), defaults[n], specs[n], n in increasing) for n in defaults
     )
-    return Chapter(name, label, title, tuple(parameters))
+    page = path.relative_to(root).with_suffix("").as_posix()
+    return Chapter(name, page, label, title, tuple(parameters))
 
 
 def _specs(cell: str, name: str) -> dict[str, object]:

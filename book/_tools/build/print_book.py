@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urldefrag
 
-from _tools.build import lifetime
 import yaml
-from _tools.build.edition import rewrite
-from _tools.build.headless import browser_paths, chromium, served
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject
 from selenium import webdriver
+
+from _tools.build import lifetime
+from _tools.build.edition import rewrite
+from _tools.build.headless import browser_paths, chromium, served
 
 ROOT = Path(__file__).resolve().parents[3]
 PDF = "_static/hierlib-book.pdf"  # below the rendered pages

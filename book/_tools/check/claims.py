@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from _tools.build import build_book
 import nbformat
 
-from hierlib.chapters.claims import MIME_TYPE, WRONG_FACTORS
+from _tools.build import contents
+from _tools.build.notebook import claims
+from hierlib.chapters.claims import WRONG_FACTORS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,26 +48,22 @@ class Comparison:
         return all(self.noticed) or self.excuse is not None
 
 
-def ledger(notebook: nbformat.NotebookNode) -> dict:
-    """Read the list of claims that an executed chapter ends on."""
-    found = [
-        o.data[MIME_TYPE] for cell in notebook.cells for o in cell.get("outputs", []) if MIME_TYPE in o.get("data", {})
-    ]
-    (content,) = found
-    return content
-
-
 def comparisons(root: Path, names: list[str]) -> Iterator[Comparison]:
     """Read the comparisons of the stored notebooks, chapter after chapter."""
     for name in names:
-        for check in ledger(nbformat.read(root / f"book/{name}.ipynb", as_version=4))["checks"]:
+        path = contents.chapter_file(root, name, ".ipynb")
+        found = claims(nbformat.read(path, as_version=4))
+        if found is None:
+            msg = f"{path} has no list of claims: make refresh."
+            raise ValueError(msg)
+        for check in found["checks"]:
             if check["noticed"] is not None:
                 yield Comparison(name, check["claim"], check["quantity"], tuple(check["noticed"]))
 
 
 def main(root: Path = ROOT) -> int:
     """Print the table; return the exit status."""
-    found = list(comparisons(root, build_book.chapters(root)))
+    found = list(comparisons(root, contents.chapters(root)))
     for one in found:
         words = (
             f"x {factor} {'fails' if n else 'PASSES'}" for factor, n in zip(WRONG_FACTORS, one.noticed, strict=True)

@@ -14,9 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.build import chapter_parameters
-from _tools.build import lifetime
+from _tools.build import chapter_parameters, contents, lifetime
+from _tools.build.notebook import THREAD_VARIABLES
 
 ROOT = Path(__file__).resolve().parents[3]
 # The variables that choose a kernel, and the processor's flag without which it would not run.
@@ -51,8 +50,8 @@ def compare(root: Path, chapter: str, kernel: str) -> tuple[str, str]:
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = build_book.chapters(root)
-    parser.add_argument("chapter", nargs="*", help="such as 03_prediction (default: all)")
+    names = contents.chapters(root)
+    parser.add_argument("chapter", nargs="*", help="such as prediction (default: all)")
     parser.add_argument("--kernel", action="append", choices=KERNELS, help="only this one (may be repeated)")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="chapters at a time")
     options = parser.parse_args(arguments)
@@ -62,7 +61,7 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     if not kernels:
         print("No kernel can be chosen on this processor.")
         return 0
-    for variable in build_book.THREAD_VARIABLES:
+    for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     times = chapter_parameters.run_times(root)
     # Longest first, so that no core waits long at the end.

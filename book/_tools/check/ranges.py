@@ -20,13 +20,12 @@ import warnings
 import zlib
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.build import chapter_parameters
-from _tools.grid import page as grid_page
 import jupytext
-from _tools.build import lifetime
 import numpy as np
 import papermill
+
+from _tools.build import chapter_parameters, contents, lifetime
+from _tools.build.notebook import THREAD_VARIABLES, claims, run_notebook
 from _tools.stored import table as stored_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,10 +91,10 @@ def run(root: Path, name: str, setting: dict) -> list:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     target = SCRATCH / f"{name}-{os.getpid()}.ipynb"
     SCRATCH.mkdir(parents=True, exist_ok=True)
-    source = jupytext.read(root / f"book/{name}.md")
+    source = jupytext.read(contents.chapter_file(root, name))
     outcome, lists = "finished", {"missed": [], "untested": []}
     try:
-        executed = build_book.run_notebook(source, target, SCRATCH, setting)
+        executed = run_notebook(source, target, SCRATCH, setting)
     except papermill.PapermillExecutionError as error:
         executed = papermill.iorw.load_notebook_node(str(target))
         if error.ename == "ValueError" and error.source.lstrip().startswith("check_parameters("):
@@ -105,12 +104,12 @@ def run(root: Path, name: str, setting: dict) -> list:
     except RuntimeError as error:  # the kernel died, most likely for memory
         executed, outcome = None, f"crashed: {error}"
     if executed:
-        lists = grid_page.claims(executed) or lists
+        lists = claims(executed) or lists
     target.unlink(missing_ok=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    claims = [" ".join(lists["missed"]), " ".join(lists["untested"])]
-    return [name, json.dumps(setting), f"{seconds:.0f}", after.ru_maxrss // 1024, outcome, *claims]
+    verdicts = [" ".join(lists["missed"]), " ".join(lists["untested"])]
+    return [name, json.dumps(setting), f"{seconds:.0f}", after.ru_maxrss // 1024, outcome, *verdicts]
 
 
 def stored(root: Path) -> dict[tuple[str, str], list]:
@@ -141,14 +140,14 @@ def write(root: Path, rows: dict[tuple[str, str], list], points: list[tuple[str,
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = build_book.chapters(root)
-    parser.add_argument("chapter", nargs="*", help="such as 03_prediction (default: all)")
+    names = contents.chapters(root)
+    parser.add_argument("chapter", nargs="*", help="such as prediction (default: all)")
     parser.add_argument("--again", action="store_true", help="run what is in the table, too")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="points at a time")
     options = parser.parse_args(arguments)
     if unknown := set(options.chapter) - set(names):
         parser.error(f"no such chapter: {', '.join(sorted(unknown))}")
-    for variable in build_book.THREAD_VARIABLES:
+    for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     everything = [
         (name, json.dumps(setting))

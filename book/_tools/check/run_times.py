@@ -13,10 +13,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.build import chapter_parameters
 import jupytext
-from _tools.build import lifetime
+
+from _tools.build import chapter_parameters, contents, lifetime
+from _tools.build.notebook import THREAD_VARIABLES, run_notebook
 from _tools.stored import table as stored_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,8 +27,8 @@ def measure(root: Path, name: str) -> float:
     # Third parties' deprecations, on standard error, would hide what matters.
     warnings.simplefilter("ignore", DeprecationWarning)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    source = jupytext.read(root / f"book/{name}.md")
-    build_book.run_notebook(source, None)
+    source = jupytext.read(contents.chapter_file(root, name))
+    run_notebook(source, None)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -36,12 +36,12 @@ def measure(root: Path, name: str) -> float:
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapter", nargs="*", help="such as 03_prediction (default: all)")
-    names = build_book.chapters(root)
+    parser.add_argument("chapter", nargs="*", help="such as prediction (default: all)")
+    names = contents.chapters(root)
     asked = parser.parse_args(arguments).chapter or names
     if unknown := set(asked) - set(names):
         parser.error(f"no such chapter: {', '.join(sorted(unknown))}")
-    for variable in build_book.THREAD_VARIABLES:
+    for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     times = chapter_parameters.run_times(root)
     for name in asked:

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import nbformat
 from PIL import Image
 
-if TYPE_CHECKING:
-    from _tools.grid.run import Point
+from _tools.build.notebook import claims
+from _tools.grid.points import Point
 
-CLAIMS = "application/vnd.hierlib.claims+json"  # what hierlib.chapters.claims puts out at the end of a chapter
 THUMBNAIL = (640, 640)  # pixels: twice the size they are shown at
 STYLE = """
 :root { color-scheme: light dark; }
@@ -96,15 +94,6 @@ def summary(runs: list[Row]) -> str:
     done = [row.notebook for row in runs if row.notebook is not None]
     missed = sum(bool((claims(notebook) or {}).get("missed")) for notebook in done)
     return f"{len(done)} of {len(runs)} runs done" + (f", claims missed in {missed}" if missed else "")
-
-
-def claims(notebook: nbformat.NotebookNode) -> dict[str, list[str]] | None:
-    """Labels of the claims that were met, missed and not tested; None where the chapter did not get to say."""
-    for cell in reversed(notebook.cells):
-        for output in cell.get("outputs", []):
-            if CLAIMS in output.get("data", {}):
-                return output["data"][CLAIMS]
-    return None
 
 
 def error(notebook: nbformat.NotebookNode) -> str:

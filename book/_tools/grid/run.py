@@ -1,6 +1,6 @@
 """Execute chapters over a grid of parameters and collect the results in one page.
 
-    python -m _tools.grid.run 03_prediction -p gamma 0.4 0.8 -p d 20 24 --jobs 2 --out grid
+    python -m _tools.grid.run prediction -p gamma 0.4 0.8 -p d 20 24 --jobs 2 --out grid
 
 Every combination is one executed notebook in the folder, named by a hash of all that its outputs depend on; it is
 written to a temporary name and then renamed, so a killed grid leaves whole files only, and a second call executes
@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import concurrent.futures
-import hashlib
 import inspect
-import itertools
 import json
 import os
 import re
@@ -23,75 +21,27 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.build import chapter_parameters
-from _tools.grid import page as grid_page
 import jupytext
-from _tools.build import lifetime
 import nbformat
 import papermill
-from _tools.build.build_book import THREAD_VARIABLES, run_notebook
-from _tools.grid.page import claims
 from tqdm import tqdm
 
-from hierlib.chapters.parameters import check_parameters
+from _tools.build import build_book, contents, lifetime
+from _tools.build.notebook import CELL_TIMEOUT, THREAD_VARIABLES, claims, run_notebook
+from _tools.grid import page as grid_page
+from _tools.grid.points import Point, digest, points
 
 ROOT = Path(__file__).resolve().parents[3]
-RUN = re.compile(r"(?P<chapter>\d\d_\w+)-(?P<key>[0-9a-f]{12})(\.failed)?\.ipynb")
+RUN = re.compile(r"(?P<chapter>\w+)-(?P<key>[0-9a-f]{12})(\.failed)?\.ipynb")
 CLAIMS_NOT_MET = "ClaimsNotMet"  # hierlib.chapters.claims raises it at the end of a chapter
-
-
-@dataclass(frozen=True)
-class Point:
-    """One chapter with the parameters that the grid sets."""
-
-    chapter: str
-    parameters: dict
-    key: str
-
-    @property
-    def notebook(self) -> str:
-        """File name of the executed notebook."""
-        return f"{self.chapter}-{self.key}.ipynb"
-
-    @property
-    def failed(self) -> str:
-        """File name of the notebook up to the cell that failed."""
-        return f"{self.chapter}-{self.key}.failed.ipynb"
-
-
-def points(root: Path, names: list[str], grid: dict[str, list]) -> list[Point]:
-    """Every combination for every chapter; a ValueError if a chapter does not have or not allow what is asked."""
-    found = []
-    for name in names:
-        chapter = chapter_parameters.read_chapter(root, name)
-        defaults = {parameter.name: parameter.default for parameter in chapter.parameters}
-        specs = {parameter.name: parameter.spec for parameter in chapter.parameters}
-        increasing = [parameter.name for parameter in chapter.parameters if parameter.increasing]
-        source = build_book.chapter_digest(root, name)
-        for values in itertools.product(*grid.values()):
-            parameters = dict(zip(grid, values, strict=True))
-            try:
-                check_parameters({**defaults, **parameters}, increasing=increasing, **specs)
-            except ValueError as error:
-                msg = f"{name}: {error}"
-                raise ValueError(msg) from None
-            found.append(Point(name, parameters, digest(source, parameters)))
-    return list({point.key: point for point in found}.values())
-
-
-def digest(source: str, parameters: dict) -> str:
-    """Name of a run, by all that its outputs depend on."""
-    return hashlib.sha256(json.dumps([source, parameters], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def others(root: Path, wanted: list[Point], folder: Path) -> list[tuple[Point, str]]:
     """List the runs of other grids that the folder holds, each with a remark if it is out of date."""
     files = [match for path in sorted(folder.iterdir()) if (match := RUN.fullmatch(path.name))]
-    names = {match["chapter"] for match in files} & set(build_book.chapters(root))
+    names = {match["chapter"] for match in files} & set(contents.chapters(root))
     sources = {name: build_book.chapter_digest(root, name) for name in names}
     known, found = {point.key for point in wanted}, []
     for match in files:
@@ -134,7 +84,9 @@ def run(
 ) -> dict[str, str]:
     """Execute the points that have no notebook yet; return the messages of those that failed, by key."""
     missing = [point for point in wanted if grid_page.read(folder / point.notebook) is None]
-    sources = {name: nbformat.writes(jupytext.read(root / f"book/{name}.md")) for name in {p.chapter for p in missing}}
+    sources = {
+        name: nbformat.writes(jupytext.read(contents.chapter_file(root, name))) for name in {p.chapter for p in missing}
+    }
     runs = {pool.submit(execute, sources[point.chapter], point.parameters, timeout): point for point in missing}
     failures = {}
     with tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run") as progress:
@@ -172,7 +124,7 @@ def literal(text: str) -> object:
 def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapter", nargs="+", help="such as 03_prediction")
+    parser.add_argument("chapter", nargs="+", help="such as prediction")
     parser.add_argument(
         "-p",
         dest="grid",
@@ -186,14 +138,14 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     parser.add_argument(
         "--timeout",
         type=build_book.positive,
-        default=build_book.CELL_TIMEOUT,
+        default=CELL_TIMEOUT,
         metavar="SECONDS",
         help="a cell that runs longer counts as failed (default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the notebooks and the page")
     parser.add_argument("--dask", metavar="ADDRESS", help="send the runs to the Dask scheduler there")
     options = parser.parse_args(arguments)
-    names = build_book.chapters(root)
+    names = contents.chapters(root)
     if unknown := [name for name in options.chapter if name not in names]:
         parser.error(f"no such chapter: {', '.join(unknown)}")
     grid: dict[str, list] = {}

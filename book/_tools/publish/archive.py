@@ -12,10 +12,11 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from _tools.build import build_book
-from _tools.publish import checksums
 import yaml
+
+from _tools.build import build_book
 from _tools.build.edition import git
+from _tools.publish import checksums
 
 ROOT = Path(__file__).resolve().parents[3]
 

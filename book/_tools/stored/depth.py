@@ -6,10 +6,9 @@ Finished points are kept in _build/depth: a killed run goes on where it stopped.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
-from _tools.build import lifetime
-from _tools.stored import table as stored_table
-
+from _tools.stored import table
 from hierlib.learn.baselines import compare_point
 from hierlib.learn.sweep import run
 
@@ -44,31 +43,23 @@ BLOCKS = [
 FIELDS = ["learner", "d", "n", "seed", "mse", "seconds", "mebibytes"]
 
 
-def main() -> None:
-    """Compute what is missing and write the table after every block."""
+def states() -> Iterator[tuple[list[list], list[str]]]:
+    """Compute what is missing, block after block."""
     rows: list[list] = []
     for learners, dimensions, sizes in BLOCKS:
         grid = {"learner": learners, "d": dimensions, "n": sizes}
-        result = run(compare_point, grid, seeds=SEEDS, directory=stored_table.ROOT / "_build" / "depth")
+        result = run(compare_point, grid, seeds=SEEDS, directory=table.ROOT / "_build" / "depth")
         for (learner, d, n, seed), part in result.stack(row=["learner", "d", "n", "seed"]).groupby("row"):
             rows.append([learner, d, n, seed, *(f"{float(part[name].squeeze()):.4g}" for name in FIELDS[4:])])
-        write(rows)
-
-
-def write(rows: list[list]) -> None:
-    """Write the table under its provenance."""
-    stored_table.write(
-        "depth",
-        FIELDS,
-        rows,
-        command="OMP_NUM_THREADS=1 python -m _tools.stored.depth",
-        notes=[
-            f"seeds: {SEEDS} (targets; compare_point derives those of the samples)",
-            f"processor time of the fits: {sum(float(row[5]) for row in rows):.0f} s, one thread",
-            "seconds: processor time of tuning and fit; mebibytes: peak beyond the data; mse: test error / Var y",
-        ],
-    )
+        yield (
+            rows,
+            [
+                f"seeds: {SEEDS} (targets; compare_point derives those of the samples)",
+                f"processor time of the fits: {sum(float(row[5]) for row in rows):.0f} s, one thread",
+                "seconds: processor time of tuning and fit; mebibytes: peak beyond the data; mse: test error / Var y",
+            ],
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))
+    sys.exit(table.keep("depth", FIELDS, states))

@@ -6,20 +6,18 @@ and the table is written again after every block with all the points that there 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from _tools.build import lifetime
-from _tools.stored import table as stored_table
-
+from _tools.stored import table
 from hierlib.learn.sweep import learning_point, run
 
 FIELDS = ["d", "gamma", "link", "seed", "alpha", "mse", "overlap", "n_passes", "seconds"]
 LARGEST_D1 = 20  # columns of alignments
-KEPT = stored_table.ROOT / "_build" / "paper"
+KEPT = table.ROOT / "_build" / "paper"
 
 
 @dataclass(frozen=True)
@@ -89,36 +87,23 @@ def finished(block: Block) -> list[list]:
     return sorted(rows, key=lambda row: row[3:5])
 
 
-def main() -> None:
-    """Compute what is missing and write the table after every block."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", help="only the blocks whose name starts with this, such as d120; writes no table")
-    parser.add_argument("--finished", action="store_true", help="compute nothing: write the table of the points kept")
-    arguments = parser.parse_args()
+def states() -> Iterator[tuple[list[list], list[str]]]:
+    """Compute what is missing, block after block."""
     rows: list[list] = []
     for block in BLOCKS:
-        if not arguments.finished and block.name.startswith(arguments.only or ""):
-            compute(block)
+        compute(block)
         rows += finished(block)
-        if arguments.only is None and rows:
-            write(rows)
-
-
-def write(rows: list[list]) -> None:
-    """Write the table under its provenance."""
-    stored_table.write(
-        "paper",
-        FIELDS + [f"alignment_{i}" for i in range(1, LARGEST_D1 + 1)],
-        rows,
-        command="make paper-data",
-        notes=[
-            "seeds: of the targets; learning_point derives those of the samples",
-            "settings: the paper's (labels as they are, raw inputs, ranking by modulus, same sample for all layers)",
-            f"wall time of the points, added up: {sum(float(row[8]) for row in rows) / 3600:.1f} h",
-            "mse: on 20 000 fresh samples, over Var y; seconds: wall time of one point",
-        ],
-    )
+        yield (
+            rows,
+            [
+                "seeds: of the targets; learning_point derives those of the samples",
+                "settings: the paper's (labels as they are, raw inputs, ranking by modulus, "
+                "same sample for all layers)",
+                f"wall time of the points, added up: {sum(float(row[8]) for row in rows) / 3600:.1f} h",
+                "mse: on 20 000 fresh samples, over Var y; seconds: wall time of one point",
+            ],
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))
+    sys.exit(table.keep("paper", FIELDS + [f"alignment_{i}" for i in range(1, LARGEST_D1 + 1)], states))

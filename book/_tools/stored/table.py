@@ -1,10 +1,15 @@
-"""Write tables of stored results under their provenance: comments that ``pandas.read_csv(comment="#")`` skips."""
+"""Write tables of stored results under their provenance: comments that ``pandas.read_csv(comment="#")`` skips.
+
+The commands that recompute one share a frame, `keep`: points are computed and kept one after the other, and the table
+is written again whenever some of them are there.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import platform
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ import scipy
 import sklearn
 
 import hierlib
+from _tools.build import lifetime
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,6 +40,16 @@ def write(
     path = folder / f"{name}.csv"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text.getvalue())
+
+
+def keep(name: str, fields: list[str], states: Callable[[], Iterable[tuple[list[list], list[str]]]]) -> int:
+    """Write every state of a table, its rows and notes, as ``make <name>-data``; return the exit status."""
+
+    def main() -> None:
+        for rows, notes in states():
+            write(name, fields, rows, command=f"make {name}-data", notes=notes)
+
+    return lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there.")
 
 
 def processor() -> str:

@@ -12,18 +12,18 @@ import re
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from _tools.build import lifetime
 import numpy as np
-from _tools.stored import table as stored_table
 
+from _tools.stored import table
 from hierlib import HierarchicalSpectralRegressor, HierarchicalTarget, theory
 from hierlib.learn import sweep
 
 FIELDS = ["d", "q", "gamma", "link", "signs", "setting", "n", "n_seeds", "quantity", "feature", "mean", "error"]
-TABLE = stored_table.ROOT / "book/data/validation.csv"
+TABLE = table.ROOT / "book/data/validation.csv"
 N_FRESH = 40_000  # samples for the fresh second layer, which has at most 15^2 entries
 N_TEST = 20_000
 PIECES = 16  # of the scalar readout
@@ -154,19 +154,19 @@ def rows(block: Block, sizes: list[int]) -> tuple[dict[int, list[list]], float]:
     fixed = asdict(block)
     for name in ("ratios", "n_seeds", "largest"):
         del fixed[name]
-    directory = stored_table.ROOT / "_build" / "validation" / block.name
+    directory = table.ROOT / "_build" / "validation" / block.name
     seeds = list(range(block.n_seeds))
     result = sweep.run(validation_point, {"n": sizes}, seeds=seeds, directory=directory, n_jobs=-1, **fixed)
     mean = result.mean("seed")
     error = result.std("seed", ddof=1) / np.sqrt(block.n_seeds)
-    table: dict[int, list[list]] = {n: [] for n in sizes}
+    found: dict[int, list[list]] = {n: [] for n in sizes}
     for n in sizes:
         for quantity in ("alignment", "eigenvalue", "mse same", "mse fresh"):
             pairs = np.stack([np.atleast_1d(part[quantity].sel(n=n)) for part in (mean, error)], axis=1)
             for feature, (value, spread) in enumerate(pairs, start=1):
                 place = [*fixed.values(), n, block.n_seeds, quantity, feature if len(pairs) > 1 else 0]
-                table[n].append([*place, f"{value:.5f}", f"{spread:.5f}"])
-    return table, float(result["seconds"].sum())
+                found[n].append([*place, f"{value:.5f}", f"{spread:.5f}"])
+    return found, float(result["seconds"].sum())
 
 
 def read(path: Path) -> tuple[dict[tuple, list[list]], float]:
@@ -180,8 +180,8 @@ def read(path: Path) -> tuple[dict[tuple, list[list]], float]:
     return points, float(re.search(r"processor time: ([\d.]+) minutes", text)[1])
 
 
-def main() -> None:
-    """Compute what is missing and write the table after every block."""
+def states() -> Iterator[tuple[list[list], list[str]]]:
+    """Compute what the table lacks, block after block."""
     points, minutes = read(TABLE)
     grid = [(block, n, block.point(n)) for block in blocks() for n in block.sizes()]
     for block in blocks():
@@ -194,12 +194,9 @@ def main() -> None:
         parts, seconds = rows(block, missing)
         points |= {block.point(n): part for n, part in parts.items()}
         minutes += seconds / 60
-        stored_table.write(
-            "validation",
-            FIELDS,
+        yield (
             [row for _, _, point in grid for row in points.get(point, [])],
-            command="make validation-data",
-            notes=[
+            [
                 f"processor time: {minutes:.1f} minutes, one thread",
                 "means over independent targets and samples of the same weights, and their standard errors",
                 "signs: of the weights, one a feature; feature: from 1, or 0 for the errors",
@@ -210,4 +207,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))
+    sys.exit(table.keep("validation", FIELDS, states))

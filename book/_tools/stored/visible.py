@@ -7,13 +7,13 @@ every block with all the points that there are.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from _tools.build import lifetime
 import numpy as np
-from _tools.stored import table as stored_table
 
+from _tools.stored import table
 from hierlib.engine.hermite import HermiteFeatures
 from hierlib.learn.sweep import learning_point, run
 
@@ -73,7 +73,7 @@ def compute(block: Block) -> list[list]:
         visible_point,
         {"ratio": list(block.ratios), "variant": list(block.variants)},
         seeds=list(block.seeds),
-        directory=stored_table.ROOT / "_build" / "visible" / block.name,
+        directory=table.ROOT / "_build" / "visible" / block.name,
         **shape,
     )
     rows = []
@@ -92,17 +92,14 @@ def compute(block: Block) -> list[list]:
     return rows
 
 
-def main() -> None:
-    """Compute what is missing and write the table after every block."""
+def states() -> Iterator[tuple[list[list], list[str]]]:
+    """Compute what is missing, block after block."""
     rows: list[list] = []
     for block in BLOCKS:
         rows += compute(block)
-        stored_table.write(
-            "visible",
-            FIELDS + [f"alignment_{i}" for i in range(1, LARGEST_D1 + 1)],
+        yield (
             rows,
-            command="make visible-data",
-            notes=[
+            [
                 "seeds: of the targets; learning_point derives those of the samples",
                 *(f"{name}: {options or 'the defaults'}" for name, options in VARIANTS.items()),
                 "mse: on 10 000 fresh samples, over Var y; ratio: n/D",
@@ -111,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(lifetime.supervise(main, kept="Finished points are kept: the same command goes on from there."))
+    sys.exit(table.keep("visible", FIELDS + [f"alignment_{i}" for i in range(1, LARGEST_D1 + 1)], states))
