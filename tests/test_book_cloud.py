@@ -55,15 +55,16 @@ def test_binder_runs_an_allowed_python_and_installs_the_clone_itself():
 
 @pytest.mark.parametrize("chapter", contents.chapters(ROOT))
 def test_rocket_opens_the_notebook_of_its_chapter(chapter):
-    page = SITE / f"book/{chapter}.html"
+    notebook = contents.chapter_file(ROOT, chapter, ".ipynb").relative_to(ROOT)
+    page = SITE / notebook.with_suffix(".html")
     if not page.is_file():
         pytest.skip("needs a rendered book (make book)")
     (address,) = set(re.findall(r'https://mybinder\.org/[^"]*', page.read_text()))
     parts = urlsplit(address.replace("&amp;", "&"))
     assert parts.path == f"/v2/gh{urlsplit(REPOSITORY['url']).path}/{REPOSITORY['branch']}"
     (opened,) = parse_qs(parts.query)["urlpath"]
-    assert opened == f"lab/tree/book/{chapter}.ipynb"
-    assert (ROOT / opened.removeprefix("lab/tree/")).is_file()
+    assert opened == f"lab/tree/{notebook.as_posix()}"
+    assert (ROOT / notebook).is_file()
 
 
 def cell_for_colab():

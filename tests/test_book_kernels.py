@@ -31,7 +31,7 @@ def repository(tmp_path):
 def test_notebook_is_compared_under_the_kernel_that_was_asked_for(chapter, kernel, word, repository, monkeypatch):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
     monkeypatch.setattr(kernels, "COMMAND", command)
-    assert kernels.compare(repository, chapter, kernel)[0] == word
+    assert kernels.compare(repository, repository / f"book/{chapter}.ipynb", kernel)[0] == word
 
 
 def test_kernels_of_this_machine_are_those_of_its_flags():

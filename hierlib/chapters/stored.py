@@ -16,7 +16,7 @@ from hierlib.checks import check_choice
 __all__ = ["load_table"]
 
 _REPOSITORY = "https://github.com/hierlib/hierlib"
-_FOLDER = Path(__file__).parents[1] / "book" / "data"
+_FOLDER = Path(__file__).parents[2] / "book" / "data"
 
 
 def load_table(name: str) -> pd.DataFrame:

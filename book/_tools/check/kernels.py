@@ -35,10 +35,10 @@ def available() -> list[str]:
     return [name for name, (_, flag) in KERNELS.items() if flag in flags]
 
 
-def compare(root: Path, chapter: str, kernel: str) -> tuple[str, str]:
+def compare(root: Path, notebook: Path, kernel: str) -> tuple[str, str]:
     """Execute a stored notebook under a kernel; return a word for the table and what pytest printed."""
     environment = os.environ | KERNELS[kernel][0]
-    command = [*COMMAND, f"book/{chapter}.ipynb"]
+    command = [*COMMAND, str(notebook)]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return "ok", done.stdout
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     # Longest first, so that no core waits long at the end.
     tasks = sorted(((c, k) for c in chapters for k in kernels), key=lambda task: -float(times.get(task[0], 0)))
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        runs = {task: pool.submit(compare, root, *task) for task in tasks}
+        runs = {(c, k): pool.submit(compare, root, contents.chapter_file(root, c, ".ipynb"), k) for c, k in tasks}
         print("  ".join([" " * 20, *(f"{kernel:>10s}" for kernel in kernels)]))
         for chapter in chapters:
             words = [runs[chapter, kernel].result()[0] for kernel in kernels]
