@@ -65,7 +65,7 @@ refresh: $(ENVIRONMENT)
 test: book
 	@status=0; \
 	pytest -rs $(PARALLEL) --cov || status=1; \
-	pytest -rs $(PARALLEL) --nbval book || status=1; \
+	pytest -rs $(PARALLEL) --no-loadscope-reorder --nbval book || status=1; \
 	exit $$status
 
 # In an environment of its own, with the pinned versions, and as a reader installs the library: not from this folder.

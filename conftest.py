@@ -23,6 +23,14 @@ def pytest_configure(config):
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
+def pytest_collection_modifyitems(config, items):
+    """Execute the longest notebooks first, so that no core waits long at the end."""
+    if getattr(config.option, "nbval", False):
+        lines = [line.split(",") for line in (ROOT / "book/run_times.csv").read_text().splitlines() if line[0] != "#"]
+        times = {chapter: float(seconds) for chapter, seconds in lines[1:]}
+        items.sort(key=lambda item: -times.get(item.path.stem, 0))
+
+
 def keep_history_in_nbval():
     """Run cells with history, as Jupyter and papermill do: IPython looks there for a silencing final semicolon."""
     from nbval.kernel import RunningKernel

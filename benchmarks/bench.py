@@ -109,7 +109,7 @@ def bench_eigenvectors(d: int, ratio: int) -> None:
     )
     methods = {
         "15 subspace iterations, chunked numpy": lambda: subspace_iteration(plain, start)[:, :k],
-        "hierlib.engine.krylov": lambda: (
+        "engine.krylov": lambda: (
             largest_modulus(operator, k, rng=np.random.default_rng(1), tol=TOL).eigenvectors
         ),
         "15 subspace iterations, this engine's pass": lambda: subspace_iteration(operator, start)[:, :k],
@@ -126,7 +126,7 @@ def bench_eigenvectors(d: int, ratio: int) -> None:
         overlap = subspace_overlap(vectors.T, target.directions)
         note = f"{passes} passes, angle {angle:.3f}, overlap {overlap:.3f}"
         row(name, seconds, baseline, note)
-        if name == "hierlib.engine.krylov":
+        if name == "engine.krylov":
             row("  ... against a tenth of the baseline", seconds, baseline / 10, "target: ratio 1 and angle < 0.01")
             CONSTANTS["passes"] = (passes, f"to angle {angle:.3f} at d = {d}, n = {ratio} D")
             CONSTANTS["krylov_seconds"] = (seconds, "s")
@@ -140,7 +140,7 @@ def bench_dense(d: int, ratio: int) -> None:
     operator = MomentOperator((X, label_weights(y, "tanh")), normalize=True)
     dense, _ = timed(lambda: dense_eigenvectors(operator, target.n_features))
     seconds, _ = timed(lambda: largest_modulus(operator, target.n_features, rng=np.random.default_rng(1), tol=TOL))
-    row(f"hierlib.engine.krylov against dense eigh, d={d}", seconds, dense)
+    row(f"engine.krylov against dense eigh, d={d}", seconds, dense)
 
 
 def bench_sweep(d: int, alphas: list[float]) -> None:

@@ -200,7 +200,11 @@ def test_weight_of_a_feature_is_spread_by_the_imaginary_part_of_its_level():
     inner = places[places < places[-1]]
     # Of 32 equally probable values the inner quartile is the mean of the 8th and the 9th.
     assert places[-1] - np.mean(np.sort(inner)[7:9]) == pytest.approx(half, rel=0.03)
-    assert parts[-1] > 0.05  # what does not lie farther out, where samples are fewer
+    # Each of the 32 has its whole part inside; outside less, the less the farther out, where samples are fewer.
+    outer = parts[:-1][places[:-1] > places[-1]]
+    assert_allclose(parts[:-1][places[:-1] < places[-1]], 1 / 32)
+    assert np.all(np.diff(outer, prepend=1 / 32) < 0)
+    assert parts[-1] > 0.05  # what is left of them
     bounded = build_model(law, "tanh", radial=False, remainder=False, normalize=False).bulk(4000)
     assert_allclose(bounded.spread(0, 1, 0.5, 1.0, 0.5)[1], [1.0])
 
@@ -326,23 +330,23 @@ def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("_weight_law._SUM_GRID", 2**15),
-        ("_weight_law.WEIGHT_GRID", 2**12),
-        ("_weight_law._RADIAL_NODES", 48),
-        ("_weight_law._LOG_TAIL", 60.0),
-        ("_weight_law._NEGLIGIBLE", 1e-20),
-        ("_bulk._WINDOW", 0.02),
-        ("_bulk._SCAN", 200),
-        ("_bulk._COLUMNS", 64),
-        ("_bulk._CAUCHY", np.tan(np.pi * ((np.arange(64) + 0.5) / 64 - 0.5))),
-        ("_bulk._OUTSIDE", np.append(np.geomspace(1e-3, 0.999, 400), 1.0)),
-        ("_bulk._CELL", 0.00125),
-        ("_bulk._TABLE", 257),
+        ("weight_law._SUM_GRID", 2**15),
+        ("weight_law.WEIGHT_GRID", 2**12),
+        ("weight_law._RADIAL_NODES", 48),
+        ("weight_law._LOG_TAIL", 60.0),
+        ("weight_law._NEGLIGIBLE", 1e-20),
+        ("bulk._WINDOW", 0.02),
+        ("bulk._SCAN", 200),
+        ("bulk._COLUMNS", 64),
+        ("bulk._CAUCHY", np.tan(np.pi * ((np.arange(64) + 0.5) / 64 - 0.5))),
+        ("bulk._OUTSIDE", np.append(np.geomspace(1e-3, 0.999, 400), 1.0)),
+        ("bulk._CELL", 0.00125),
+        ("bulk._TABLE", 257),
         ("asymptotics._QUANTILES", np.polynomial.legendre.leggauss(64)[0] / 2 + 0.5),
         ("asymptotics._CERTAIN", 12.0),
-        ("_readout._POINTS", 2**15),
-        ("_readout._COORDINATES", 2**22),
-        ("_readout._BINS", 32),
+        ("readout._POINTS", 2**15),
+        ("readout._COORDINATES", 2**22),
+        ("readout._BINS", 32),
     ],
 )
 def test_refining_a_grid_moves_predictions_within_their_error(monkeypatch, name, value):
@@ -357,7 +361,7 @@ def test_refining_a_grid_moves_predictions_within_their_error(monkeypatch, name,
         return predict(TargetParameters(MIXED, d=800, q=1), 9600)
 
     usual = found()
-    monkeypatch.setattr(f"hierlib.{name}", value)
+    monkeypatch.setattr(f"hierlib.theory.{name}", value)
     if name.endswith("_QUANTILES"):
         masses = np.polynomial.legendre.leggauss(64)[1] / 2
         monkeypatch.setattr("hierlib.theory.asymptotics._QUANTILE_MASSES", masses)
@@ -1110,9 +1114,17 @@ def test_law_is_computed_once_for_all_sizes_of_a_target(monkeypatch):
 # Fewer samples than dimensions --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("transform", ["tanh", np.sign])
-@pytest.mark.parametrize("points", [401, 400])  # with zero among them, and without
+@pytest.mark.parametrize(
+    ("ratio", "transform", "points"),  # 401 have zero among them, 400 have not
+    [
+        (0.1, "tanh", 401),
+        (0.1, np.sign, 400),
+        (0.5, "tanh", 400),
+        (0.5, np.sign, 401),
+        (0.9, "tanh", 401),
+        (0.9, np.sign, 400),
+    ],
+)
 def test_bulk_density_integrates_to_one_less_the_kernel_with_fewer_samples_than_dimensions(ratio, transform, points):
     target, n = TargetParameters(MIXED, 1004, 1), round(1000 * ratio)
     low, high = predict(target, n, transform).bulk_edges * 1.3

@@ -1,7 +1,8 @@
 """What serves the notebooks only.
 
-A chapter checks its `parameters` first and its `claims` as it goes, reads tables that are `stored`, draws with
-`plotting` and offers what a figure shows as `figure_data`; `explorer` computes the tables behind the interactive page.
+A chapter checks its ``parameters`` first and its ``claims`` as it goes, reads tables that are ``stored``, draws with
+``plotting`` and offers what a figure shows as ``figure_data``; ``explorer`` computes the tables behind the interactive
+page.
 """
 
 from hierlib.chapters.claims import ClaimsNotMet, check_claim, open_ledger, report_claims

@@ -1,7 +1,8 @@
 """The estimators: Algorithm 1 of the paper and what it is compared with.
 
-`estimator` is the layer-wise spectral estimator, with its ``pilot`` for the learned label transform and its
-``second_layer``; `baselines` are learners without hierarchy, of the pieces in ``shallow``; `sweep` runs grids of fits.
+``estimator`` is the layer-wise spectral estimator, with its ``pilot`` for the learned label transform and its
+``second_layer``; ``baselines`` are learners without hierarchy, of the pieces in ``shallow``; ``sweep`` runs grids of
+fits.
 """
 
 from hierlib.learn.baselines import (

@@ -1,6 +1,6 @@
 """Other solvable models of scaling laws, to run beside the hierarchical one.
 
-`linear_random_features` fixes the representation, `multitask_parity` gives the skills in advance; `fits` measures
+``linear_random_features`` fixes the representation, ``multitask_parity`` gives the skills in advance; ``fits`` measures
 exponents. Nothing here imports the estimators of the hierarchical model.
 """
 

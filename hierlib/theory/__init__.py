@@ -1,10 +1,11 @@
 """What mathematics expects, without a simulation: from orders of magnitude to two digits.
 
-`thresholds` and `rates` are the paper's, with the finite sums beside every limit; `perturbation` is the resolvent
-expansion of its proofs. The rest is this book's: `asymptotics` predicts a spectrum, alignments and errors at finite n/D
-and d, from the law of the sample weights (``weight_law``), the bulk of noise (``bulk``), the part of the population
-matrix that is no spike (``remainder``) and the scalar readout (``readout``); `shrinkage` does so for one sample without
-knowing the target, `label_transforms` finds the labels' best function. Knows no target class and no estimator.
+``thresholds`` and ``rates`` are the paper's, with the finite sums beside every limit; ``perturbation`` is the resolvent
+expansion of its proofs. The rest is this book's: ``asymptotics`` predicts a spectrum, alignments and errors at finite
+n/D and d, from the law of the sample weights (``weight_law``), the bulk of noise (``bulk``), the part of the population
+matrix that is no spike (``remainder``) and the scalar readout (``readout``); ``shrinkage`` does so for one sample
+without knowing the target, ``label_transforms`` finds the labels' best function. Knows no target class and no
+estimator.
 """
 
 from hierlib.theory.asymptotics import (

@@ -145,6 +145,9 @@ def execute_stale(root: Path, names: list[str], *, jobs: int) -> dict[str, str]:
             print(f"  {name}: up to date", flush=True)
         else:
             stale.append(name)
+    # Longest first, so that no core waits long at the end.
+    times = chapter_parameters.run_times(root)
+    stale.sort(key=lambda name: -float(times.get(name, 0)))
     failures = {}
     # Threads: each only waits for its kernel, which is a process of its own.
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=jobs)
