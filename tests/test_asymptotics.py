@@ -1115,14 +1115,14 @@ def test_law_is_computed_once_for_all_sizes_of_a_target(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ratio", "transform", "points"),  # 401 have zero among them, 400 have not
+    ("ratio", "transform", "points"),  # 201 have zero among them, 200 have not
     [
-        (0.1, "tanh", 401),
-        (0.1, np.sign, 400),
-        (0.5, "tanh", 400),
-        (0.5, np.sign, 401),
-        (0.9, "tanh", 401),
-        (0.9, np.sign, 400),
+        (0.1, "tanh", 201),
+        (0.1, np.sign, 200),
+        (0.5, "tanh", 200),
+        (0.5, np.sign, 201),
+        (0.9, "tanh", 201),
+        (0.9, np.sign, 200),
     ],
 )
 def test_bulk_density_integrates_to_one_less_the_kernel_with_fewer_samples_than_dimensions(ratio, transform, points):
@@ -1134,5 +1134,5 @@ def test_bulk_density_integrates_to_one_less_the_kernel_with_fewer_samples_than_
         if points % 2
         else np.concatenate([low * part[:0:-1], high * part[1:]])
     )
-    # Square-root edges and the steep middle on a grid of 800 points.
-    assert np.trapezoid(bulk_density(target, n, z, transform), z) == pytest.approx(ratio, rel=0.02)
+    # Square-root edges and the steep middle on a grid of 400 points cost 0.15 %.
+    assert np.trapezoid(bulk_density(target, n, z, transform), z) == pytest.approx(ratio, rel=0.005)
