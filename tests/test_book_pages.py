@@ -1,12 +1,19 @@
 """The rendered book in a headless browser, served locally with every other host unresolvable.
 
 A page passes when its console is silent, its mathematics is typeset, its images are there and described, its links
-and anchors lead somewhere, and nothing was asked of another host. Planted faults show that each check can fail.
+and anchors lead somewhere, and nothing was asked of another host; when it fits a phone, is light, and axe-core finds no
+serious fault in either colour mode. Each page is opened once for all of this. Planted faults show that each check can
+fail.
 """
 
 import functools
+import gzip
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 from browser import PAGES, SITE, planted, served
 from bs4 import BeautifulSoup
@@ -30,6 +37,49 @@ Promise.all([ready, ...images.map(image => image.decode().catch(() => null))]).t
   requests: performance.getEntriesByType('resource').map(entry => entry.name),
 }));
 """
+
+
+AXE = (Path(find_spec("axe_playwright_python").origin).parent / "axe.min.js").read_text()
+# MathJax's own output, thousands of elements a page, carries its speech text; of the tokens of code and signatures, as
+# many, one of each kind in each kind of block tells its colours. With all of them axe takes six times as long.
+THIN_OUT = """
+const done = arguments[arguments.length - 1];
+const ready = window.MathJax?.startup?.promise ?? Promise.resolve();
+ready.then(() => {
+  document.querySelectorAll('mjx-container').forEach(mathematics => mathematics.remove());
+  const seen = new Set();
+  for (const token of document.querySelectorAll('.highlight pre span[class], .sig span[class], code span.pre')) {
+    const kind = `${token.className} in ${token.closest('[class*=highlight-], .sig, code')?.className}`;
+    if (seen.has(kind)) token.replaceWith(...token.childNodes);
+    else seen.add(kind);
+  }
+  done();
+});
+"""
+RUN_AXE = """
+const done = arguments[arguments.length - 1];
+const options = {resultTypes: ['violations'], ...(arguments[0] ? {runOnly: [arguments[0]]} : {})};
+// A button's colour takes a moment to follow the mode: axe must not see it on its way.
+Promise.allSettled(document.getAnimations().map(animation => animation.finished))
+  .then(() => axe.run(options))
+  .then(result => done(result.violations.map(
+    rule => [rule.impact, rule.id, rule.nodes.slice(0, 3).map(node => node.html.slice(0, 200))])));
+"""
+HEAVIEST_PAGE = 2 * 2**20
+COMPRESSED = {".css", ".html", ".js", ".json", ".svg"}  # by any server, on the way
+PHONE = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+# Two frames later the page is laid out for its new width.
+REFLOW = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one visit to a page tells."""
+
+    faults: list  # kind and detail
+    weight: int  # bytes that a browser asks for, as a server sends them
+    excess_width: int  # pixels by which it is wider than a phone
+    violations: list  # serious accessibility faults: mode, impact, rule, examples
 
 
 @functools.cache
@@ -56,44 +106,110 @@ def dead_link(link, origin, page, ids):
     return bool(parts.fragment) and path.suffix == ".html" and unquote(parts.fragment) not in anchors(path)
 
 
-def faults(browser, origin, page):
-    """List what is wrong with a page, as kind and detail."""
+def opened(browser, origin, page):
+    """Open a page; return what is on it and what it wrote to the console, or None if it did not finish."""
     browser.get_log("browser")  # drop what earlier pages left
     browser.get(origin + page)
     try:
         seen = browser.execute_async_script(INSPECT)
     except TimeoutException:
+        return None
+    noise = ("INFO", "DEBUG")  # the theme tells which colour mode it took
+    messages = [entry["message"] for entry in browser.get_log("browser") if entry["level"] not in noise]
+    return seen | {"messages": messages}
+
+
+def faults(seen, origin, page):
+    """List what is wrong with a page, as kind and detail."""
+    if seen is None:
         return [("mathematics", "MathJax did not finish")]
     found = [("image", source) for source in seen["broken"]]
     found += [("description", alt) for alt in seen["alts"] if not alt or alt.endswith((".png", ".svg"))]
     found += [("mathematics", text) for text in seen["raw"] + seen["red"]]
     found += [("link", link) for link in seen["links"] if dead_link(link, origin, page, seen["ids"])]
     found += [("request", name) for name in seen["requests"] if not name.startswith((origin, "data:", "blob:"))]
-    noise = ("INFO", "DEBUG")  # the theme tells which colour mode it took
-    found += [("console", entry["message"]) for entry in browser.get_log("browser") if entry["level"] not in noise]
-    return found
+    return found + [("console", message) for message in seen["messages"]]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_page_is_without_faults_in_a_browser_without_network(browser, server, page):
-    assert faults(browser, server, page) == []
+def page_weight(seen, origin, page):
+    """Bytes of a page and of all that it asked for."""
+    names = {unquote(urlsplit(name).path).lstrip("/") for name in seen["requests"] if name.startswith(origin)}
+    return sum(weight(path) for path in [SITE / page, *(SITE / name for name in names)] if path.is_file())
 
 
-def excess_width(browser, url, *, width=375):
-    """Pixels by which a page is wider than a phone."""
-    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+def look(browser, origin, page):
+    """Open a page and look at it in every way, the one that takes it apart last."""
+    seen = opened(browser, origin, page)
+    wrong = faults(seen, origin, page)
+    loaded = page_weight(seen, origin, page) if seen else 0
+    return Visit(wrong, loaded, excess_width(browser), violations(browser))
+
+
+def weight(path):
+    content = path.read_bytes()
+    return len(gzip.compress(content)) if path.suffix in COMPRESSED else len(content)
+
+
+def excess_width(browser):
+    """Pixels by which the open page is wider than a phone."""
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     try:
-        browser.get(url)
-        browser.execute_async_script(INSPECT)
-        return browser.execute_script("return document.documentElement.scrollWidth") - width
+        browser.execute_async_script(REFLOW)
+        return browser.execute_script("return document.documentElement.scrollWidth") - PHONE["width"]
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_async_script(REFLOW)
+
+
+def violations(browser):
+    """Serious accessibility faults of the open page, in the light and, for what colours decide, in the dark mode."""
+    browser.set_script_timeout(120)
+    browser.execute_async_script(THIN_OUT)
+    browser.execute_script(AXE)
+    found = []
+    for mode, rule in (("light", None), ("dark", "color-contrast")):
+        browser.execute_script(
+            "for (const key of ['mode', 'theme']) document.documentElement.dataset[key] = arguments[0]", mode
+        )
+        found += [(mode, *fault) for fault in browser.execute_async_script(RUN_AXE, rule)]
+    return [fault for fault in found if fault[1] in ("serious", "critical")]
+
+
+@pytest.fixture(scope="module")
+def visit(browser, server):
+    """Look at a page, once for all tests."""
+    return functools.cache(lambda page: look(browser, server, page))
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_fits_the_width_of_a_phone(browser, server, page):
-    assert excess_width(browser, server + page) <= 0
+def test_page_is_without_faults_in_a_browser_without_network(visit, page):
+    assert visit(page).faults == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_fits_the_width_of_a_phone(visit, page):
+    assert visit(page).excess_width <= 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_no_serious_accessibility_fault(visit, page):
+    assert visit(page).violations == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_loads_less_than_two_mebibytes(visit, page):
+    assert 0 < visit(page).weight < HEAVIEST_PAGE
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith(("book/foundations", "book/theorems"))])
+def test_captions_offer_the_data_behind_their_figures(page):
+    soup = BeautifulSoup((SITE / page).read_text(), "html.parser")
+    links = soup.select("figcaption a.figure-data")
+    assert links
+    for link in links:
+        table = pd.read_csv((SITE / page).parent / link["href"], comment="#")
+        assert list(table.columns) == ["panel", "series", "x", "y", "error_low", "error_high", "value"]
+        assert len(table)
 
 
 @pytest.mark.parametrize(
@@ -115,19 +231,38 @@ def test_page_fits_the_width_of_a_phone(browser, server, page):
     ],
 )
 def test_planted_fault_is_found(browser, server, fragment, kind):
-    with served(planted("")) as page:
-        assert faults(browser, server, page) == []
     with served(planted(fragment)) as page:
-        assert kind in {found for found, _ in faults(browser, server, page)}
+        assert kind in {found for found, _ in faults(opened(browser, server, page), server, page)}
+
+
+def test_page_with_nothing_planted_is_without_faults(browser, server):
+    with served(planted("")) as page:
+        assert faults(opened(browser, server, page), server, page) == []
 
 
 def test_page_whose_mathematics_is_not_typeset_is_found(browser, server):
     formula = r'<span class="math notranslate nohighlight">\(x\)</span>'
     without_mathjax = planted(formula).replace("mathjax/tex-mml-chtml.js", "mathjax/missing.js")
     with served(without_mathjax) as page:
-        assert "mathematics" in {kind for kind, _ in faults(browser, server, page)}
+        assert "mathematics" in {kind for kind, _ in faults(opened(browser, server, page), server, page)}
 
 
 def test_page_that_is_wider_than_a_phone_is_found(browser, server):
     with served(planted('<div style="width: 600px">wide</div>')) as page:
-        assert excess_width(browser, server + page) > 0
+        opened(browser, server, page)
+        assert excess_width(browser) > 0
+
+
+@pytest.mark.parametrize(
+    ("fragment", "rule"),
+    [
+        ('<img src="../_static/plus.png">', "image-alt"),
+        ('<p style="color: #aaa; background: #fff">pale</p>', "color-contrast"),
+        ('<p style="color: #222">black on white only</p>', "color-contrast"),
+        ('<input type="range">', "label"),
+    ],
+)
+def test_planted_accessibility_fault_is_found(browser, server, fragment, rule):
+    with served(planted(fragment)) as page:
+        opened(browser, server, page)
+        assert rule in {fault[2] for fault in violations(browser)}
