@@ -109,9 +109,7 @@ def bench_eigenvectors(d: int, ratio: int) -> None:
     )
     methods = {
         "15 subspace iterations, chunked numpy": lambda: subspace_iteration(plain, start)[:, :k],
-        "engine.krylov": lambda: (
-            largest_modulus(operator, k, rng=np.random.default_rng(1), tol=TOL).eigenvectors
-        ),
+        "engine.krylov": lambda: largest_modulus(operator, k, rng=np.random.default_rng(1), tol=TOL).eigenvectors,
         "15 subspace iterations, this engine's pass": lambda: subspace_iteration(operator, start)[:, :k],
         "scipy eigsh": lambda: eigsh(operator, k, which="LM", tol=1e-2, v0=start[:, 0])[1],
         "scipy lobpcg, on the square": lambda: lobpcg(square, start[:, :k], tol=1e-3, maxiter=20)[1],

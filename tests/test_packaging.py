@@ -132,7 +132,7 @@ def test_checks_of_other_pythons_name_tests_that_exist_and_run_in_ci():
     names = re.search(r"CORE_TESTS := .*?,\\\n\t(.*)\)\)\n", (ROOT / "Makefile").read_text())[1].split()
     assert [name for name in names if not (ROOT / f"tests/test_{name}.py").is_file()] == []
     script = (ROOT / ".ci/run").read_text()
-    assert "make test-python PYTHON=" in script
+    assert "test-python PYTHON=" in script
     assert "oldest=/usr/bin/python3.11\n" in script
 
 
