@@ -101,7 +101,7 @@ bench-data: $(ENVIRONMENT)
 kernels: $(ENVIRONMENT)
 	python -m _tools.check.kernels
 
-# Some two hundred points, an hour and more on two cores, and it can be interrupted.
+# Some two hundred points, two and a half hours of processor time, and it can be interrupted.
 ranges: $(ENVIRONMENT)
 	python -m _tools.check.ranges
 
