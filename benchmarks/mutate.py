@@ -41,6 +41,7 @@ TESTS |= {name: [f"tests/test_{name}.py", f"hierlib/{ROOM}/{name}.py"] for name 
 # The internal modules are tested through those that the room hands on.
 UNDER_ASYMPTOTICS = ("remainder", "weight_law", "asymptotics", "bulk", "readout")
 TESTS |= dict.fromkeys(UNDER_ASYMPTOTICS, TESTS["asymptotics"] + TESTS["shrinkage"])
+TESTS["readout"] = ["tests/test_readout.py"] + TESTS["readout"]
 FACTORS = (1.1, 0.9)
 NAMED = {"pi", "euler_gamma"}
 POSITIONS = {"range", "reshape", "swapaxes"}
@@ -66,6 +67,8 @@ CONVENTION = "from how many samples on they are called a bulk and no outliers: a
 EXTREME = "the end of a range of extreme numbers, right to within orders of magnitude"
 SERIES = "where the series takes over: it and the closed form are both right there"
 START = "where the continuation from far above the axis starts and ends"
+REACH = "how far the grid of sums reaches, with room to spare: what is beyond has a chance of exp(-37)"
+SIZE = "a number of points, cut down to a power of two"
 OFFERED = "one of several candidates, among which the prediction decides"
 HARMLESS = {
     ('count = np.searchsorted(threshold * (1 - 1e-12), size, side="right")', "1e-12"): ROUNDING,
@@ -94,6 +97,15 @@ HARMLESS = {
     ("for height in width * np.geomspace(10, 1e-6, 30):", "10"): START,
     ("for height in width * np.geomspace(10, 1e-6, 30):", "1e-6"): START,
     ("high = 3 * np.abs(edges).max()", "3"): BRACKET,
+    ("step = (top + bottom) / (_SUM_GRID - 2)", "2"): WHOLE,
+    ("fraction = np.linspace(0.02, 0.98, 49) # of the largest admissible exponent 1/(2 max weight)", "0.02"): REACH,
+    ("fraction = np.linspace(0.02, 0.98, 49) # of the largest admissible exponent 1/(2 max weight)", "0.98"): REACH,
+    ("exponent = fraction / (2 * weights.max())", "2"): REACH,
+    ("return exponent, -0.5 * np.log1p(-2 * exponent * weights[:, None]).sum(axis=0)", "0.5"): REACH,
+    ("return exponent, -0.5 * np.log1p(-2 * exponent * weights[:, None]).sum(axis=0)", "2"): REACH,
+    ("log2 = int(np.log2(min(_POINTS, max(2**12, _COORDINATES // dimensions))))", "2"): SIZE,
+    ("log2 = int(np.log2(min(_POINTS, max(2**12, _COORDINATES // dimensions))))", "12"): SIZE,
+    ("if model.cells.scale.size > 1:", "1"): WHOLE,
     ("parts[outer] *= np.minimum(self._widths(feature, reached) / width, 1)", "1"): (
         "a cap that is reached only where samples get denser outwards"
     ),
