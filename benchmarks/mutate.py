@@ -68,7 +68,7 @@ EXTREME = "the end of a range of extreme numbers, right to within orders of magn
 SERIES = "where the series takes over: it and the closed form are both right there"
 START = "where the continuation from far above the axis starts and ends"
 REACH = "how far the grid of sums reaches, with room to spare: what is beyond has a chance of exp(-37)"
-SIZE = "a number of points, cut down to a power of two"
+SIZE = "a number of points, or from where on how many do"
 OFFERED = "one of several candidates, among which the prediction decides"
 HARMLESS = {
     ('count = np.searchsorted(threshold * (1 - 1e-12), size, side="right")', "1e-12"): ROUNDING,
@@ -103,6 +103,31 @@ HARMLESS = {
     ("exponent = fraction / (2 * weights.max())", "2"): REACH,
     ("return exponent, -0.5 * np.log1p(-2 * exponent * weights[:, None]).sum(axis=0)", "0.5"): REACH,
     ("return exponent, -0.5 * np.log1p(-2 * exponent * weights[:, None]).sum(axis=0)", "2"): REACH,
+    (
+        "_CONSTANT = 1e-9 # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left",
+        "1e-9",
+    ): ROUNDING,
+    ("near = x < 2 * _LOG_TAIL + 10", "2"): REACH,
+    ("near = x < 2 * _LOG_TAIL + 10", "10"): REACH,
+    ("k = np.arange(_RADIAL_NODES if d < 500 else 8)", "500"): SIZE,
+    ("k = np.arange(_RADIAL_NODES if d < 500 else 8)", "8"): SIZE,
+    (
+        "scale, probability, mean_power = np.ones(1), np.ones(1), 1.0",
+        "1.0",
+    ): "not used where the radius does not fluctuate",
+    ("if radial and degree > 1:", "1"): WHOLE,
+    (
+        "return 64 * round(float(np.log2(deviation)) / 64)",
+        "64",
+    ): "a power of two taken out: results do not depend on it",
+    (
+        "places = np.stack([left, left + 1], axis=1)"
+        ".reshape(cells.scale.size, cells.law.size, 2).swapaxes(0, 1).ravel()",
+        "1",
+    ): "a position of an array",
+    ("starts = np.arange(0, places.size + 1, 2 * cells.scale.size)", "1"): "a position of an array",
+    ("starts = np.arange(0, places.size + 1, 2 * cells.scale.size)", "2"): "a position of an array",
+    ("law = _observed_law(target, n, label_transform, radial and model.degree > 1, normalize, sample)", "1"): WHOLE,
     ("log2 = int(np.log2(min(_POINTS, max(2**12, _COORDINATES // dimensions))))", "2"): SIZE,
     ("log2 = int(np.log2(min(_POINTS, max(2**12, _COORDINATES // dimensions))))", "12"): SIZE,
     ("if model.cells.scale.size > 1:", "1"): WHOLE,
