@@ -26,9 +26,10 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     """Execute the longest notebooks first, so that no core waits long at the end."""
     if getattr(config.option, "nbval", False):
-        lines = [line.split(",") for line in (ROOT / "book/run_times.csv").read_text().splitlines() if line[0] != "#"]
-        times = {chapter: float(seconds) for chapter, seconds in lines[1:]}
-        items.sort(key=lambda item: -times.get(item.path.stem, 0))
+        from _tools.build.chapter_parameters import run_times
+
+        times = run_times(ROOT)
+        items.sort(key=lambda item: -float(times.get(item.path.stem, 0)))
 
 
 def keep_history_in_nbval():

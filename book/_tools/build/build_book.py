@@ -289,8 +289,9 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument("--jobs", type=positive, default=cores, help="chapters executed at a time (default: cores)")
     options = parser.parse_args(arguments)
-    names = options.chapter or chapters(root)
-    if unknown := [name for name in names if name not in chapters(root)]:
+    known = chapters(root)
+    names = options.chapter or known
+    if unknown := [name for name in names if name not in known]:
         parser.error(f"no such chapter: {', '.join(unknown)}")
     for variable in THREAD_VARIABLES:
         # One core a chapter: as many chapters run at once as there are cores.
