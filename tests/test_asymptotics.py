@@ -337,7 +337,7 @@ def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree)
         ("weight_law._NEGLIGIBLE", 1e-20),
         ("bulk._WINDOW", 0.02),
         ("bulk._SCAN", 200),
-        ("bulk._COLUMNS", 64),
+        ("bulk._ROWS", 64),
         ("bulk._CAUCHY", np.tan(np.pi * ((np.arange(64) + 0.5) / 64 - 0.5))),
         ("bulk._OUTSIDE", np.append(np.geomspace(1e-3, 0.999, 400), 1.0)),
         ("bulk._CELL", 0.00125),

@@ -6,9 +6,8 @@ Everything here is a function of the law of the effective weight (`hierlib.theor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from hashlib import blake2b
 from math import comb
 from typing import Any
 
@@ -28,9 +27,11 @@ from hierlib.theory.weight_law import (
 
 _WINDOW = 0.03  # half-width, in 1 - v s, of the smoothed pole
 _SCAN = 100  # points on which an edge is bracketed
-_COLUMNS = 16  # values of s evaluated together
+_ROWS = 16  # values of s evaluated together
 _CAUCHY = np.tan(np.pi * (np.arange(0.5, 32) / 32 - 0.5))  # equally probable values
 _OUTSIDE = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)  # values of s outside an edge, over that of the edge
+_HEIGHTS = 45  # above the real axis, at which the density is continued from far away
+_HASHED = 512  # one label in so many tells tables apart, before all are compared
 _CELL = 0.0025  # of the tail of v, over v: about a step of its grid
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
 _WEIGHT_RANGE = (1e-100, 1e100)  # squares are floats
@@ -42,10 +43,16 @@ def resolvent_kernels(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The few samples that sit at the pole :math:`vs=1` are outliers of the bulk on their own (an O(1/n) effect on
     everything else); the odd kernel :math:`x^3/(x^4+w^4)` removes them and departs from 1/x by :math:`(w/x)^4`.
     """
-    square = x * x
-    inverse = 1 / (square * square + _WINDOW**4)
-    slope = square * inverse
-    return x * slope, slope * (1 - 4 * _WINDOW**4 * inverse)
+    slope = x * x
+    inverse = slope * slope
+    inverse += _WINDOW**4
+    np.divide(1, inverse, out=inverse)
+    slope *= inverse
+    value = x * slope
+    inverse *= -4 * _WINDOW**4
+    inverse += 1
+    slope *= inverse
+    return value, slope
 
 
 class Bulk:
@@ -84,14 +91,15 @@ class Bulk:
 
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
-        v, laws = self.law.values[:, None], self.law.stacked
-        value, slope = np.empty((2, len(v), len(s)))
-        # A few columns at a time stay in the processor's cache.
-        for start in range(0, len(s), _COLUMNS):
-            columns = slice(start, start + _COLUMNS)
-            kernel, kernel_slope = resolvent_kernels(1 - v * s[columns])
-            value[:, columns], slope[:, columns] = v * kernel, v**2 * kernel_slope
-        value, slope = laws @ value, laws @ slope
+        v, laws = self.law.values, self.law.stacked
+        value, slope = np.empty((2, len(s), len(v)))
+        # A few rows at a time stay in the processor's cache.
+        for start in range(0, len(s), _ROWS):
+            rows = slice(start, start + _ROWS)
+            kernel, kernel_slope = resolvent_kernels(1 - s[rows, None] * v)
+            np.multiply(kernel, v, out=value[rows])
+            np.multiply(kernel_slope, v**2, out=slope[rows])
+        value, slope = laws @ value.T, laws @ slope.T
         return value[0], slope[0], value[1:], slope[1:]
 
     def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -240,25 +248,51 @@ class Bulk:
 
     def density(self, z: np.ndarray) -> np.ndarray:
         """Density of the noise eigenvalues at `z`, per unit and per dimension."""
-        law, width = self.law, np.ptp(z)
-        # Each atom over the step of its grid: with few samples a dimension the density follows that of v.
-        ends = np.arcsinh(law.values[[0, -1]] / np.sqrt(law.variance))
-        step = (np.ptp(ends) / (WEIGHT_GRID - 1) * np.hypot(law.values, np.sqrt(law.variance)))[:, None]
-        first = law.values[:, None] - step / 2
-        s = 1 / (self.delta * (z + 10j * width))
-        for height in width * np.geomspace(10, 1e-6, 30):
-            for _ in range(3):  # Newton steps for psi(s) = z + i height, from the solution above it
-                low, high = 1 - first * s, 1 - (first + step) * s
-                mean = np.log(low / high) / (step * s)  # of 1/(1 - vs)
-                value, slope = (mean - 1) / s, (1 / (low * high) - 2 * mean + 1) / s**2
-                phi, phi_slope = law.excess @ value, law.excess @ slope
-                shift, shift_slope = self.shift(s, phi, phi_slope)
-                psi = 1 / (self.delta * s) + law.masses @ value + shift
-                psi_slope = law.masses @ slope + shift_slope - 1 / (self.delta * s**2)
-                s = s - (psi - z - 1j * height) / psi_slope
+        heights = np.ptp(z) * np.geomspace(10, 1e-6, _HEIGHTS)
+        # A few rows at a time stay in the processor's cache.
+        blocks = [self._density(z[start : start + _ROWS], heights) for start in range(0, len(z), _ROWS)]
+        return np.concatenate(blocks)
+
+    def _density(self, z: np.ndarray, heights: np.ndarray) -> np.ndarray:
+        """Continue psi(s) = z + i height from one height to the next, by a Newton step each and some at the last."""
+        laws = self.law.stacked.T
+        s = 1 / (self.delta * (z + 1j * heights[0]))
+        for height in np.append(heights, 3 * [heights[-1]]):
+            value, slope = self._cell_kernels(s[:, None])
+            value, slope = (value @ laws).T, (slope @ laws).T
+            shift, shift_slope = self.shift(s, value[1:], slope[1:])
+            psi = 1 / (self.delta * s) + value[0] + shift
+            psi_slope = slope[0] + shift_slope - 1 / (self.delta * s**2)
+            s = s - (psi - z - 1j * height) / psi_slope
         # The kernel of fewer samples than dimensions, smoothed to this height like the rest, is no part of the density.
-        kernel = max(0.0, 1 - self.delta) * (-1 / (z + 1j * height)).imag
+        kernel = max(0.0, 1 - self.delta) * (-1 / (z + 1j * heights[-1])).imag
         return np.maximum(-self.delta * s.imag - kernel, 0.0) / np.pi
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both ends of each atom spread over the step of its grid: with few samples the density follows that of v."""
+        values, deviation = self.law.values, np.sqrt(self.law.variance)
+        ends = np.arcsinh(values[[0, -1]] / deviation)
+        step = np.ptp(ends) / (WEIGHT_GRID - 1) * np.hypot(values, deviation)
+        return values - step / 2, values + step / 2
+
+    def _cell_kernels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return v/(1 - vs) and its derivative at complex s, shape (k, 1), averaged over each cell of v: (k, m)."""
+        first, last = self._cells
+        # With 1 - vs at either end in real parts: complex logarithms and divisions are several times slower.
+        low, high = 1 - s.real * first, 1 - s.real * last
+        low_imaginary, high_imaginary = -s.imag * first, -s.imag * last
+        low_square, high_square = low**2 + low_imaginary**2, high**2 + high_imaginary**2
+        logarithm, inverse = np.empty((2, *low.shape), dtype=complex)
+        logarithm.real = 0.5 * np.log(low_square / high_square)
+        logarithm.imag = np.arctan2(
+            low_imaginary * high - low * high_imaginary, low * high + low_imaginary * high_imaginary
+        )
+        square = low_square * high_square
+        inverse.real = (low * high - low_imaginary * high_imaginary) / square
+        inverse.imag = -(low * high_imaginary + low_imaginary * high) / square
+        mean = logarithm / ((last - first) * s)  # of 1/(1 - vs)
+        return (mean - 1) / s, (inverse - 2 * mean + 1) / s**2
 
     def outliers(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the features' eigenvalues on one side of the bulk.
@@ -297,8 +331,9 @@ class Bulk:
             below = excess(side * np.exp(middle)) < 0
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         s = side * np.exp(0.5 * (low + high))
-        _, psi_slope = self.levels(s)
-        _, a_slope, phi, phi_slope = self.moments(s)
+        moments = self.moments(s)
+        _, psi_slope = self._levels(s, *moments)
+        _, a_slope, phi, phi_slope = moments
         _, shift_slope = self.shift(s, phi, phi_slope)
         own, own_slope = np.diagonal(phi), np.diagonal(phi_slope)
         # The remainder couples A_i three times as strongly to its own feature as a generic direction is.
@@ -333,13 +368,26 @@ class Model:
         return Bulk(self.law, n / self.noise_dim, n, self.remainder)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Table:
     """What a law is computed from. Equal tables hold equal numbers, whatever functions these came from."""
 
-    key: tuple[bytes, int, int, bool]
-    cells: LabelGrid = field(compare=False)
-    transformed: np.ndarray | None = field(compare=False)
+    key: tuple[bytes, int, int, int]
+    cells: LabelGrid
+    transformed: np.ndarray | None
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.cells.labels[0, ::_HASHED].tobytes()))
+
+    def __eq__(self, other: object) -> bool:
+        # The other arrays of the cells follow from the key: weights, d, degree, exponent.
+        if not isinstance(other, _Table) or self.key != other.key:
+            return False
+        if self.transformed is None or other.transformed is None:
+            same = self.transformed is other.transformed
+        else:
+            same = np.array_equal(self.transformed, other.transformed)
+        return same and np.array_equal(self.cells.labels, other.cells.labels)
 
 
 @lru_cache(maxsize=8)
@@ -364,11 +412,7 @@ def build_model(
         transform = np.tanh
     cells = label_grid(weights, d, degree, link, radial=radial)
     transformed = transformed_labels(cells, transform)
-    # The other arrays of the table follow from the weights and the integers.
-    digest = blake2b(weights.tobytes())
-    for values in (cells.labels,) if transformed is None else (cells.labels, transformed):
-        digest.update(values.tobytes())
-    table = _Table((digest.digest(), d, degree, transformed is None), cells, transformed)
+    table = _Table((weights.tobytes(), d, degree, cells.exponent), cells, transformed)
     rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
     law = _remembered_law(table, bool(normalize))
     return Model(weights, cells, law, noise_dim, rest, link, degree, d)

@@ -31,11 +31,17 @@ def in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, 
     return (1 - aligned) * noise + aligned * signal
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _normal_points(dimensions: int) -> np.ndarray:
-    """Quasi-random standard normal points, a power of two of them in rows."""
+    """Quasi-random standard normal points, a power of two of them in columns."""
     log2 = int(np.log2(min(_POINTS, max(2**12, _COORDINATES // dimensions))))
-    return ndtri(qmc.Sobol(dimensions, scramble=True, seed=0).random_base2(log2))
+    return np.ascontiguousarray(ndtri(qmc.Sobol(dimensions, scramble=True, seed=0).random_base2(log2)).T)
+
+
+@lru_cache(maxsize=8)
+def _squared_radii(dimensions: int, d: int) -> np.ndarray:
+    """Values of ||x||^2/d at the first coordinate of the points."""
+    return gammaincinv(d / 2, ndtr(_normal_points(dimensions)[0])) * 2 / d
 
 
 def readout_error(
@@ -50,14 +56,16 @@ def readout_error(
     true_weights, feature = model.weights[order], np.argsort(order)[feature]
     own = np.argsort(feature, kind="stable")
     feature, aligned, weights = feature[own], aligned[own], weights[own]
-    radius, h, xi = np.split(_normal_points(1 + d1 + kept + len(lost)), [1, 1 + d1], axis=1)
-    scale = np.ones(len(h))
+    points = _normal_points(1 + d1 + kept + len(lost))
+    h, xi = points[1 : 1 + d1], points[1 + d1 :]
+    scale = np.ones(h.shape[1])
     if model.cells.scale.size > 1:
-        scale = (gammaincinv(model.d / 2, ndtr(radius[:, 0])) * 2 / model.d) ** model.degree / model.cells.mean_power
-    learned = np.hstack([np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept], xi[:, kept:]])
+        scale = _squared_radii(len(points), model.d) ** model.degree / model.cells.mean_power
+    learned = np.sqrt(aligned)[:, None] * h[feature] + np.sqrt(1 - aligned)[:, None] * xi[:kept]
     moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
+    true_sum, feature_sum = true_weights @ h**2, weights @ learned**2 + lost @ xi[kept:] ** 2
     weights = np.append(weights, lost)
-    true_sum, feature_sum = _match(h**2 @ true_weights, learned**2 @ weights, 2 * np.append(moments, weights @ weights))
+    true_sum, feature_sum = _match(true_sum, feature_sum, 2 * np.append(moments, weights @ weights))
     argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
     y = np.ldexp(apply("link_function", model.link, argument), -model.cells.exponent)
     feature_sum = scale * (feature_sum + weights.sum())
