@@ -7,10 +7,12 @@ CORE_TESTS := $(addprefix tests/test_,$(addsuffix .py,\
 	checks density digest hermite krylov label_transforms metrics moment parameters perturbation shrinkage sweep target))
 PARALLEL := -n logical --dist loadfile --durations 15
 
-# As many processes as cores, each with one BLAS thread.
+# As many processes as cores, each with one thread.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+export LOKY_MAX_CPU_COUNT := 1
+ALL_CORES := env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS -u LOKY_MAX_CPU_COUNT
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help environment book refresh test test-python lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data kernels ranges rooms clean
@@ -50,7 +52,7 @@ $(ENVIRONMENT): requirements.txt pyproject.toml
 	$(check-python)
 	@echo "Setting up $(VENV) (a minute or two)"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --no-deps --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --no-deps --no-compile --requirement requirements.txt
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo $(CURDIR)/book > $$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth
 	@touch $@
@@ -73,14 +75,14 @@ test-python:
 	$(check-python)
 	@folder=_build/python/$$($(PYTHON) -c 'import platform; print(platform.python_version())') && set -x && \
 	$(PYTHON) -m venv $$folder && \
-	$$folder/bin/pip install --quiet --constraint requirements.txt . hypothesis pytest pytest-xdist && \
+	$$folder/bin/pip install --quiet --no-compile --constraint requirements.txt . hypothesis pytest pytest-xdist && \
 	$$folder/bin/pytest -n logical --noconftest -p no:cacheprovider $(CORE_TESTS)
 
 lint: $(ENVIRONMENT)
 	pre-commit run --all-files
 
 bench: $(ENVIRONMENT)
-	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py
+	$(ALL_CORES) python benchmarks/bench.py
 
 # On an idle machine: first contentful paint of every page, and a frame of every slider.
 bench-pages: book
@@ -95,7 +97,7 @@ mutate: $(ENVIRONMENT)
 
 # The same, and the constants that the chapter on clusters computes with.
 bench-data: $(ENVIRONMENT)
-	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS python benchmarks/bench.py --store
+	$(ALL_CORES) python benchmarks/bench.py --store
 
 # Four kernels, some seven minutes each on two cores.
 kernels: $(ENVIRONMENT)

@@ -1,4 +1,4 @@
-"""What every pytest run shares: one BLAS thread a process, and how stored notebooks are compared."""
+"""What every pytest run shares: one thread a process, and how stored notebooks are compared."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 
 # pytest-xdist runs one process a core; kernels and child processes inherit this.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
     os.environ.setdefault(variable, "1")
 
 # Not modules of doctests: one is a Sphinx extension, the others are run by Make.

@@ -12,7 +12,8 @@ from hierlib.chapters.claims import MIME_TYPE
 
 CELL_TIMEOUT = 6 * 3600  # seconds after which a cell counts as hung
 KERNEL_STARTS = 3
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# One thread of the BLAS, and one of joblib's: where as many notebooks run as there are cores, more are in each other's way.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
 def run_notebook(
