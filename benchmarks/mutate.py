@@ -52,8 +52,8 @@ SLOW = 0.5  # seconds of processor time; three times as much with a constant cha
 ACCURACY = {
     module: dict.fromkeys(names, "tests/test_asymptotics.py::test_refining_a_grid_moves_predictions_within_their_error")
     for module, names in {
-        "weight_law": ("_SUM_GRID", "WEIGHT_GRID", "_RADIAL_NODES", "_LOG_TAIL", "_NEGLIGIBLE"),
-        "bulk": ("_WINDOW", "_SCAN", "_ROWS", "_CAUCHY", "_OUTSIDE", "_CELL", "_TABLE"),
+        "weight_law": ("_SUM_GRID", "WEIGHT_GRID", "_RADIAL_NODES", "_LOG_TAIL", "_NEGLIGIBLE", "_SPAN", "_SPAN_ERROR"),
+        "bulk": ("_WINDOW", "_SCAN", "_ROWS", "_CAUCHY", "_OUTSIDE", "_CELL", "_TABLE", "_HEIGHTS", "_HASHED"),
         "asymptotics": ("_QUANTILES", "_CERTAIN"),
         "readout": ("_POINTS", "_COORDINATES", "_BINS"),
     }.items()

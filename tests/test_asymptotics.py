@@ -327,6 +327,22 @@ def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree)
         assert prediction.outlier_alignments[i, column] == pytest.approx(level_slope / slope, abs=4e-4)
 
 
+def test_laws_of_many_features_are_a_product_of_narrow_matrices_and_averages_those_of_the_whole():
+    weights = np.arange(1, 201.0) ** -0.8 * np.where(np.arange(200) % 3, 1, -1)
+    cells = label_grid(weights / np.linalg.norm(weights), 2000, 2, np.tanh, radial=True)
+    law = weight_law(cells, None, normalize=False)
+    assert [part.shape for part in law.factors] == [(201, weight_laws._SPAN), (weight_laws._SPAN, law.values.size)]
+    functions = np.sin(np.outer(law.values, [0.1, 1.0, 10.0]))
+    assert_allclose(law.averages(functions), law.stacked @ functions, rtol=0, atol=1e-13)
+
+
+def test_laws_over_a_sample_stay_whole():
+    rng = np.random.default_rng(0)
+    law = weight_laws.sample_law(*rng.standard_normal((2, 500)), rng.standard_normal((120, 500)) ** 2)
+    assert law.factors is None
+    assert_allclose(law.averages(law.values), law.stacked @ law.values)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -91,7 +91,7 @@ class Bulk:
 
     def moments(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return a, a', phi and phi' at the entries of `s`: shapes (k,), (k,), (d1, k), (d1, k)."""
-        v, laws = self.law.values, self.law.stacked
+        v = self.law.values
         value, slope = np.empty((2, len(s), len(v)))
         # A few rows at a time stay in the processor's cache.
         for start in range(0, len(s), _ROWS):
@@ -99,7 +99,7 @@ class Bulk:
             kernel, kernel_slope = resolvent_kernels(1 - s[rows, None] * v)
             np.multiply(kernel, v, out=value[rows])
             np.multiply(kernel_slope, v**2, out=slope[rows])
-        value, slope = laws @ value.T, laws @ slope.T
+        value, slope = self.law.averages(value.T), self.law.averages(slope.T)
         return value[0], slope[0], value[1:], slope[1:]
 
     def levels(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -255,11 +255,10 @@ class Bulk:
 
     def _density(self, z: np.ndarray, heights: np.ndarray) -> np.ndarray:
         """Continue psi(s) = z + i height from one height to the next, by a Newton step each and some at the last."""
-        laws = self.law.stacked.T
         s = 1 / (self.delta * (z + 1j * heights[0]))
         for height in np.append(heights, 3 * [heights[-1]]):
             value, slope = self._cell_kernels(s[:, None])
-            value, slope = (value @ laws).T, (slope @ laws).T
+            value, slope = self.law.averages(value.T), self.law.averages(slope.T)
             shift, shift_slope = self.shift(s, value[1:], slope[1:])
             psi = 1 / (self.delta * s) + value[0] + shift
             psi_slope = slope[0] + shift_slope - 1 / (self.delta * s**2)

@@ -27,6 +27,8 @@ WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less 
 _RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
 _NEGLIGIBLE = 1e-15  # chance of a radius, and of S in and beyond a cell, that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
+_SPAN = 48  # dimensions that hold the laws of v given any feature
+_SPAN_ERROR = 1e-13  # of their largest entry, that may be left outside
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
 
@@ -155,6 +157,28 @@ class WeightLaw:
     def stacked(self) -> np.ndarray:
         """`masses` above `excess`, shape (1 + d1, m)."""
         return np.vstack([self.masses, self.excess])
+
+    @cached_property
+    def factors(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Two narrow matrices whose product is `stacked`, to rounding; None where there are none, or no need.
+
+        The law of v given h_i is a smooth function of the weight of i alone: those of any number of features span some
+        thirty dimensions, which random combinations find. The laws over one sample do not.
+        """
+        if len(self.stacked) <= 2 * _SPAN:
+            return None
+        combinations = np.random.default_rng(0).standard_normal((len(self.values), _SPAN))
+        basis = np.linalg.qr(self.stacked @ combinations)[0]
+        reduced = basis.T @ self.stacked
+        rest = np.abs(basis @ reduced - self.stacked).max()
+        return (basis, reduced) if rest < _SPAN_ERROR * np.abs(self.stacked).max() else None
+
+    def averages(self, functions: np.ndarray) -> np.ndarray:
+        r"""Mean of functions of `v`, shape (m, k), plain and times each :math:`\tilde h_i^2-1`: shape (1 + d1, k)."""
+        if self.factors is None:
+            return self.stacked @ functions
+        basis, reduced = self.factors
+        return basis @ (reduced @ functions)
 
     @cached_property
     def strengths(self) -> np.ndarray:
