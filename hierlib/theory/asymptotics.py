@@ -100,6 +100,10 @@ class Prediction:
         Expected :math:`\cos^2\theta_i` between :math:`A_i` and the kept subspace.
     mse_holdout, mse_same_sample : float
         Test error over Var y of the best scalar readout, second layer fitted on a fresh or on the same sample.
+    axes : ndarray, shape (d1, d1), optional
+        For a target whose label depends on the sign of single features: the orthonormal directions in their span that
+        the moment matrix singles out, in columns, in the basis of the A_i. All arrays but `alignments` are then about
+        these. None where they are the A_i themselves.
     """
 
     n: int
@@ -113,6 +117,7 @@ class Prediction:
     alignments: np.ndarray
     mse_holdout: float
     mse_same_sample: float
+    axes: np.ndarray | None = None
 
 
 def predict(
@@ -140,8 +145,9 @@ def predict(
 
     Parameters
     ----------
-    target : HierarchicalTarget or TargetParameters
-        Anything with attributes `weights`, `d`, `q` and `link_function`; its directions count as orthonormal.
+    target : HierarchicalTarget, TargetParameters, TreeTarget or CompositeTarget
+        Anything with attributes `weights`, `d`, `q` and `link_function`, or any function of the features with the
+        attributes `n_features`, `d`, `q` and `label_features`; its directions count as orthonormal.
     n : int
         Number of samples, at least 1; at most 10**18.
     label_transform : {"tanh"} or callable, optional
@@ -159,7 +165,7 @@ def predict(
         Number of directions kept, from 1 to D; d1 by default.
     sample : array_like, shape (n, d), optional
         Inputs of a sample: the prediction is then conditional on their hidden features, labels and norms, for which
-        the target's own law stands otherwise. Needs a `HierarchicalTarget`. Where v has heavy tails, a few samples
+        the target's own law stands otherwise. Needs a target that computes its features. Where v has heavy tails, a few samples
         decide what is found, and they differ from one data set to the next.
 
     Returns
@@ -209,9 +215,9 @@ def predict(
     d1 = len(model.weights)
     kept = check_integer("n_features", d1 if n_features is None else n_features, low=1, high=model.noise_dim + d1)
     if sample is not None:
-        law = _observed_law(target, n, label_transform, radial and model.degree > 1, normalize, sample)
-        model = replace(model, law=law)
-    law, bulk = model.law, model.bulk(n)
+        law = _observed_law(target, n, label_transform, radial and model.degree > 1, normalize, sample, model.axes)
+        model = replace(model, law=law, observed=True)
+    law, bulk = model.law_at(n), model.bulk(n)
 
     sides = [bulk.outliers(side) for side in (-1, 1)]
     roots = np.stack([s for s, _ in sides], axis=1)
@@ -248,6 +254,8 @@ def predict(
     for k, side in enumerate((-1, 1)):
         overlaps += bulk.edge_alignment(side, origin[k] + side * depth)
     overlaps = np.minimum(overlaps, 1.0)
+    # No subspace of k dimensions overlaps with an orthonormal set by more than k.
+    overlaps = overlaps * kept / max(kept, overlaps.sum())
 
     # The readout needs the features themselves: the first ones where several are as likely.
     found = np.zeros(roots.shape, dtype=bool)
@@ -260,17 +268,17 @@ def predict(
     lost = in_sample_weights(law, np.zeros(1, dtype=int), np.zeros(1), np.array([wider]))
     return Prediction(
         n=n,
-        strengths=np.ldexp(law.strengths, law.exponent),
+        strengths=np.ldexp(model.law.strengths, law.exponent),
         thresholds=model.limits,
         bulk_edges=np.ldexp(edges, law.exponent),
         eigenvalues=np.ldexp(eigenvalues, law.exponent),
         outlier_alignments=alignments,
         noise_counts=counts,
         retention=retention,
-        # No subspace of k dimensions overlaps with an orthonormal set by more than k.
-        alignments=overlaps * kept / max(kept, overlaps.sum()),
+        alignments=overlaps if model.axes is None else model.axes**2 @ overlaps,
         mse_holdout=readout_error(model, feature, aligned, fresh, np.zeros(0)),
         mse_same_sample=readout_error(model, feature, aligned, same, np.repeat(lost, max(0, kept - len(feature)))),
+        axes=model.axes,
     )
 
 
@@ -309,14 +317,22 @@ def _positions(score: np.ndarray) -> np.ndarray:
 
 
 def _observed_law(
-    target: Any, n: int, transform: str | Function | None, radial: bool, normalize: bool, sample: np.ndarray
+    target: Any,
+    n: int,
+    transform: str | Function | None,
+    radial: bool,
+    normalize: bool,
+    sample: np.ndarray,
+    axes: np.ndarray | None,
 ) -> WeightLaw:
     """Law of the effective weight over a sample."""
     if not hasattr(target, "latent"):
-        msg = f"sample needs a target that computes its features, a HierarchicalTarget, got {type(target).__name__}."
+        msg = f"sample needs a target that computes its features, such as a HierarchicalTarget, got {type(target).__name__}."
         raise ValueError(msg)
     X = check_array("sample", sample, shape=(n, target.d)).astype(float)
     h, y = target.latent(X), target.label(X)
+    if axes is not None:
+        h = h @ axes
     masses = np.full(n, 1 / n)
     exponent = exponent_of("labels of sample", y, masses)
     y = np.ldexp(y, -exponent)

@@ -22,6 +22,7 @@ from hierlib.theory.weight_law import (
     LabelGrid,
     WeightLaw,
     label_grid,
+    label_points,
     transformed_labels,
     weight_law,
 )
@@ -33,6 +34,7 @@ _CAUCHY = np.tan(np.pi * (np.arange(0.5, 32) / 32 - 0.5))  # equally probable va
 _OUTSIDE = np.append(np.geomspace(1e-3, 0.999, 200), 1.0)  # values of s outside an edge, over that of the edge
 _CELL = 0.0025  # of the tail of v, over v: about a step of its grid
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
+_MOST_FEATURES = 4096  # of a composition: they are coordinates of quasi-random points
 _WEIGHT_RANGE = (1e-100, 1e100)  # squares are floats
 
 
@@ -312,25 +314,38 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Model:
-    """A target seen through one choice of options: the part of a prediction that does not depend on n."""
+    """A target seen through one choice of options: the part of a prediction that does not depend on n.
+
+    Where the label is no function of the sum that `weights` and `link` define, but any `composition` of the features,
+    `weights` are the strengths; where signs of single features matter to it, everything is along the columns of `axes`.
+    A law that is `observed` is that of one sample.
+    """
 
     weights: np.ndarray
     cells: LabelGrid
     law: WeightLaw
     noise_dim: int
     remainder: RemainderLaw
-    link: Function
+    link: Function | None
     degree: int
     d: int
+    composition: Function | None = None
+    axes: np.ndarray | None = None
+    observed: bool = False
 
     @property
     def limits(self) -> np.ndarray:
         """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,)."""
-        return self.noise_dim * self.law.variance / self.law.strengths**2
+        with np.errstate(divide="ignore"):  # infinite where the label shows nothing of a feature
+            return self.noise_dim * self.law.variance / self.law.strengths**2
 
     def bulk(self, n: float) -> Bulk:
         """Return the bulk at sample size n."""
-        return Bulk(self.law, n / self.noise_dim, n, self.remainder)
+        return Bulk(self.law_at(n), n / self.noise_dim, n, self.remainder)
+
+    def law_at(self, n: float) -> WeightLaw:
+        """Return the law that n samples show: of a composition, whose labels may have heavy tails, without the rarest."""
+        return self.law if self.composition is None or self.observed else self.law.within_reach(n)
 
 
 @dataclass(frozen=True)
@@ -351,10 +366,12 @@ def build_model(
     target: Any, transform: str | Function | None, *, radial: bool, remainder: bool, normalize: bool
 ) -> Model:
     """Tabulate a target and a transform. The law of these values is remembered; the functions may change."""
-    weights, d, degree, link = _check_target(target)
+    composed = _is_composition(target)
+    weights, d, degree, function = (_check_composition if composed else _check_target)(target)
     noise_dim = comb(d + degree - 1, degree) - len(weights)
     if noise_dim < 1:
-        msg = f"weights must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
+        name = "n_features" if composed else "weights"
+        msg = f"{name} must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
         raise ValueError(msg)
     if noise_dim > MAX_DIM:
         msg = f"d and q must give D <= {MAX_DIM}, got d = {d}, q = {degree}."
@@ -362,16 +379,52 @@ def build_model(
     if isinstance(transform, str):
         check_choice("label_transform", transform, ("tanh",))
         transform = np.tanh
-    cells = label_grid(weights, d, degree, link, radial=radial)
+    points = axes = None
+    if composed:
+        points = label_points(function, len(weights), d, degree, radial=radial)
+        cells = points.cells
+    else:
+        cells = label_grid(weights, d, degree, function, radial=radial)
     transformed = transformed_labels(cells, transform)
     # The other arrays of the table follow from the weights and the integers.
     digest = blake2b(weights.tobytes())
     for values in (cells.labels,) if transformed is None else (cells.labels, transformed):
         digest.update(values.tobytes())
-    table = _Table((digest.digest(), d, degree, transformed is None), cells, transformed)
+    along = cells
+    if points is not None:
+        digest.update(b"even" if points.even else b"mirrored")
+        axes = points.principal_axes(transformed)
+        if axes is not None:
+            along = points.along(axes)
+    table = _Table((digest.digest(), d, degree, transformed is None), along, transformed)
     rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
     law = _remembered_law(table, bool(normalize))
-    return Model(weights, cells, law, noise_dim, rest, link, degree, d)
+    if not composed:
+        return Model(weights, cells, law, noise_dim, rest, function, degree, d)
+    return Model(law.strengths, cells, law, noise_dim, rest, None, degree, d, function, axes)
+
+
+def _is_composition(target: Any) -> bool:
+    """Whether a target says its label as a function of the features and not by weights and link."""
+    return hasattr(target, "label_features") and not hasattr(target, "link_function")
+
+
+def _check_composition(target: Any) -> tuple[np.ndarray, int, int, Function]:
+    """Return a place for each feature, d, q and the label's function of any target that has them."""
+    missing = [name for name in ("n_features", "d", "q") if not hasattr(target, name)]
+    if missing:
+        msg = f"target must have the attributes n_features, d, q and label_features, got a {type(target).__name__}."
+        raise ValueError(msg)
+    count = check_integer("n_features", target.n_features, low=1, high=_MOST_FEATURES)
+    d = check_integer("d", target.d, low=2, high=MAX_DIM)
+    degree = check_integer("q", target.q, low=1, high=MAX_DEGREE)
+    if degree > 1 and not getattr(target, "random_directions", True):
+        msg = (
+            "directions must be drawn at random for a prediction at q >= 2: features along given ones, such as those of "
+            f"rank one, need not be nearly Gaussian; got given ones and q = {degree}."
+        )
+        raise ValueError(msg)
+    return np.zeros(count), d, degree, check_callable("label_features", target.label_features)
 
 
 def _check_target(target: Any) -> tuple[np.ndarray, int, int, Function]:

@@ -55,12 +55,19 @@ def readout_error(
     if model.cells.scale.size > 1:
         scale = (gammaincinv(model.d / 2, ndtr(radius[:, 0])) * 2 / model.d) ** model.degree / model.cells.mean_power
     learned = np.hstack([np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept], xi[:, kept:]])
-    moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
-    weights = np.append(weights, lost)
-    true_sum, feature_sum = _match(h**2 @ true_weights, learned**2 @ weights, 2 * np.append(moments, weights @ weights))
-    argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
-    y = np.ldexp(apply("link_function", model.link, argument), -model.cells.exponent)
-    feature_sum = scale * (feature_sum + weights.sum())
+    if model.composition is None:
+        moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
+        weights = np.append(weights, lost)
+        moments = 2 * np.append(moments, weights @ weights)
+        true_sum, feature_sum = _match(h**2 @ true_weights, learned**2 @ weights, moments)
+        argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
+        y = apply("link_function", model.link, argument)
+        feature_sum = scale * (feature_sum + weights.sum())
+    else:
+        h = h[:, np.argsort(order)]
+        y = model.composition(np.sqrt(scale)[:, None] * (h if model.axes is None else h @ model.axes.T))
+        feature_sum = scale * (learned**2 @ np.append(weights, lost))
+    y = np.ldexp(y, -model.cells.exponent)
 
     order = np.argsort(feature_sum)
     x, y = feature_sum[order].reshape(_BINS, -1), y[order].reshape(_BINS, -1)

@@ -10,13 +10,14 @@ radius from Gauss-Laguerre quadrature. Cost ``O(d1 * grid)``, whatever ``d`` and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
+from scipy.linalg import eigh_tridiagonal, solve_triangular
 from scipy.sparse import csc_array
-from scipy.special import erfc
+from scipy.special import erfc, ndtri
+from scipy.stats import qmc
 
 from hierlib.checks import check_callable
 
@@ -27,6 +28,9 @@ WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less 
 _RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
 _NEGLIGIBLE = 1e-15  # chance of a radius, and of S in and beyond a cell, that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
+_LOG2_POINTS = 16  # points in the place of a grid, for labels that are no function of S; their number as a power of two
+_MOST_NUMBERS = 2**23  # coordinates of all of them: fewer points where there are more than 128 features
+_FLIPPED = 256  # points at which signs are flipped, to see whether labels notice
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
 
@@ -166,10 +170,23 @@ class WeightLaw:
         """E[v^2]."""
         return float(self.masses @ self.values**2)
 
+    def within_reach(self, n: float) -> WeightLaw:
+        """Cut v on either side at the value that one of n samples exceeds on average.
+
+        What is farther out is absent from most samples, and would rule the expectations of a law with heavy tails.
+        """
+        order = np.argsort(self.values)
+        values, tail = self.values[order], np.cumsum(self.masses[order])
+        rest = np.cumsum(self.masses[order][::-1])[::-1]
+        within = values[(n * tail >= 1) & (n * rest >= 1)]
+        return replace(self, values=np.clip(self.values, within[0], within[-1])) if within.size else self
+
 
 @dataclass(frozen=True)
 class LabelGrid:
     r"""Joint law of the squared radius and :math:`S=\sum_j\lambda_j\tilde h_j^2`, with the label on each cell.
+
+    For labels that are another function of the features the cells are quasi-random points :math:`\tilde h` instead.
 
     Attributes
     ----------
@@ -182,7 +199,7 @@ class LabelGrid:
     relevant : ndarray of bool, shape (k, m)
         Cells that are not too improbable to matter.
     labels : ndarray, shape (k, m)
-        :math:`y=g((RS-\sum_j\lambda_j)/\sqrt2)`, over a power of two.
+        :math:`y=g((RS-\sum_j\lambda_j)/\sqrt2)`, or the label of :math:`\sqrt R\,\tilde h`, over a power of two.
     exponent : int
         That power; see `exponent_of`.
     """
@@ -220,6 +237,84 @@ def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radi
         relevant = np.log(probability)[:, None] + chances > np.log(_NEGLIGIBLE)
     labels = np.ldexp(labels, -exponent)
     return LabelGrid(law, reweighted, scale, probability, mean_power, relevant, labels, exponent)
+
+
+@dataclass(frozen=True)
+class LabelPoints:
+    r"""Labels that are any function of the features, on points of the features' law.
+
+    Attributes
+    ----------
+    cells : LabelGrid
+        The points in the place of cells.
+    features : ndarray, shape (m, d1)
+        The :math:`\tilde h`: of mean square 1 and uncorrelated, exactly.
+    even : bool
+        Whether the label ignores the sign of every single feature.
+    """
+
+    cells: LabelGrid
+    features: np.ndarray
+    even: bool
+
+    def principal_axes(self, transformed: np.ndarray | None) -> np.ndarray | None:
+        r"""Eigenvectors of :math:`E[R\,(T-E\,T)\,\tilde h\tilde h^\top]` in columns, by the modulus of their eigenvalues.
+
+        None where labels are even in every feature: then the matrix is diagonal.
+        """
+        if self.even:
+            return None
+        values = self.cells.labels if transformed is None else transformed
+        centred = values - np.sum(self.cells.masses * values)
+        weights = (self.cells.probability * self.cells.scale) @ centred * self.cells.law
+        sizes, axes = np.linalg.eigh((self.features.T * weights) @ self.features)
+        return axes[:, np.argsort(-np.abs(sizes), kind="stable")]
+
+    def along(self, axes: np.ndarray) -> LabelGrid:
+        """Return the cells with other features, those along the columns of `axes`."""
+        return replace(self.cells, reweighted=((self.features @ axes) ** 2).T * self.cells.law)
+
+
+def label_points(label: Function, n_features: int, d: int, degree: int, *, radial: bool) -> LabelPoints:
+    """Tabulate labels that are any function of the features; d, degree and radial as for `label_grid`.
+
+    Parameters
+    ----------
+    label : callable
+        Takes features, shape (m, n_features), and returns labels, shape (m,).
+    n_features : int
+        Number of features.
+    """
+    features = _normal_points(n_features, mirrored=False)
+    probe = features[:_FLIPPED]
+    size = np.abs(label(probe)).max()
+    flips = np.where(np.eye(n_features, dtype=bool), -1.0, 1.0)
+    even = all(np.abs(label(probe * flip) - label(probe)).max() <= _CONSTANT * size for flip in flips)
+    if not even:
+        features = _normal_points(n_features, mirrored=True)
+    law = np.full(len(features), 1 / len(features))
+    scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
+    if radial and degree > 1:
+        scale, probability, mean_power = radial_scale(d, degree)
+    labels = np.array([label(np.sqrt(r) * features) for r in scale], dtype=float)
+    exponent = exponent_of("label_features", labels, probability[:, None] * law)
+    relevant = np.broadcast_to((probability / len(features) > _NEGLIGIBLE)[:, None], labels.shape)
+    reweighted = (features**2).T * law
+    labels = np.ldexp(labels, -exponent)
+    cells = LabelGrid(law, reweighted, scale, probability, mean_power, relevant, labels, exponent)
+    return LabelPoints(cells, features, even)
+
+
+@lru_cache(maxsize=2)
+def _normal_points(dimensions: int, *, mirrored: bool) -> np.ndarray:
+    """Quasi-random standard normal points in rows, with unit second moments; `mirrored`, with their negatives."""
+    log2 = min(_LOG2_POINTS, int(np.log2(_MOST_NUMBERS // dimensions))) - mirrored
+    points = ndtri(qmc.Sobol(dimensions, scramble=True, seed=0).random_base2(log2))
+    if mirrored:
+        points = np.concatenate([points, -points])
+    # A mean square that is off by .001 would pass for a feature of that strength.
+    root = np.linalg.cholesky(points.T @ points / len(points))
+    return solve_triangular(root, points.T, lower=True).T
 
 
 @lru_cache(maxsize=8)
