@@ -18,11 +18,12 @@ from scipy.special import gammaincinv, ndtr, ndtri, pdtr
 
 from hierlib.checks import check_array, check_choice, check_integer, check_real
 from hierlib.engine.moment import label_weights
-from hierlib.theory.bulk import Bulk, build_model, resolvent_kernels
+from hierlib.theory.bulk import Bulk, build_model
 from hierlib.theory.readout import in_sample_weights, readout_error
 from hierlib.theory.remainder import MAX_DIM, remainder_coefficient
 from hierlib.theory.shrinkage import effective_weights
-from hierlib.theory.weight_law import Function, WeightLaw, empirical_law, exponent_of, sample_law
+from hierlib.theory.weight_law import Function, ScaledLaw, WeightLaw, empirical_law, exponent_of, sample_law
+from hierlib.theory.whitening import WhitenedBulk, check_above, check_whiten
 
 __all__ = [
     "Prediction",
@@ -126,6 +127,7 @@ def predict(
     ranking: str = "modulus",
     n_features: int | None = None,
     sample: np.ndarray | None = None,
+    whiten: str | None = None,
 ) -> Prediction:
     r"""Predict the spectrum of the moment matrix, the alignments and the test errors at n samples.
 
@@ -157,6 +159,9 @@ def predict(
         The estimator keeps the eigenvalues of largest modulus, or farthest outside the bulk.
     n_features : int, optional
         Number of directions kept, from 1 to D; d1 by default.
+    whiten : {"sample"}, optional
+        Relative to the second moments of the features in the same sample: the eigenvalues are those of
+        :math:`\hat Cv=\lambda\hat Sv` (`hierlib.theory.whitening`). Needs n above D.
     sample : array_like, shape (n, d), optional
         Inputs of a sample: the prediction is then conditional on their hidden features, labels and norms, for which
         the target's own law stands otherwise. Needs a `HierarchicalTarget`. Where v has heavy tails, a few samples
@@ -205,13 +210,20 @@ def predict(
     """
     n = check_integer("n", n, low=1, high=MAX_DIM)
     check_choice("ranking", ranking, ("modulus", "edge"))
-    model = build_model(target, label_transform, radial=radial, remainder=remainder, normalize=normalize)
+    whitened = check_whiten(whiten)
+    options: dict[str, Any] = {"radial": radial, "remainder": remainder, "normalize": normalize}
+    model = build_model(target, label_transform, whiten=whitened, **options)
     d1 = len(model.weights)
+    if whitened:
+        check_above(n, model.noise_dim + d1)
     kept = check_integer("n_features", d1 if n_features is None else n_features, low=1, high=model.noise_dim + d1)
     if sample is not None:
-        law = _observed_law(target, n, label_transform, radial and model.degree > 1, normalize, sample)
+        law = _observed_law(target, n, label_transform, radial and model.degree > 1, normalize, sample, whitened)
         model = replace(model, law=law)
-    law, bulk = model.law, model.bulk(n)
+    law = model.law
+    bulk: Bulk = model.bulk(n)
+    if isinstance(law, ScaledLaw):
+        bulk = WhitenedBulk(law, bulk.delta, n, model.remainder)
 
     sides = [bulk.outliers(side) for side in (-1, 1)]
     roots = np.stack([s for s, _ in sides], axis=1)
@@ -226,9 +238,8 @@ def predict(
     score = np.abs(eigenvalues - origin)[exists]
     counts = np.full(roots.shape, np.inf)
     counts[exists] = sum(bulk.noise_count(side, origin[k] + side * score) for k, side in enumerate((-1, 1)))
-    # An outlier shifts by cos^2 times the sum of h_i^2 v/(1 - vs) over the sample; the variance of h_i^2 is 2.
-    kernel, _ = resolvent_kernels(1 - roots[exists][:, None] * law.values)
-    width = alignments[exists] * np.sqrt(2 / n * ((law.values * kernel) ** 2 @ law.masses))
+    # An outlier shifts by cos^2 times the sum of h_i^2 v/(1 - vs) over the sample.
+    width = alignments[exists] * bulk.level_noise(roots[exists])
     ahead = _ranks(score, width, min(kept, score.size))
     room = kept - 1.0 - np.arange(ahead.shape[1])
     retention = np.zeros(roots.shape)
@@ -254,10 +265,15 @@ def predict(
     found[exists] = pdtr(kept - 1.0 - _positions(score), counts[exists]) > 0.5
     feature, column = np.nonzero(found)
     aligned, s = alignments[feature, column], roots[feature, column]
-    fresh = (law.label_reweighted - law.label_masses).sum(axis=1)[feature] * aligned
-    same = in_sample_weights(law, feature, aligned, s)
-    wider = bulk.edges[1 if edges[1] > -edges[0] * (1 - 1e-9) else -1]  # upper if they are the same up to rounding
-    lost = in_sample_weights(law, np.zeros(1, dtype=int), np.zeros(1), np.array([wider]))
+    # Features that are whitened by their sample are longer than those of unit directions, in both layers.
+    size = bulk.sample_moments(feature, s, aligned) ** 2
+    fresh = (law.label_reweighted - law.label_masses).sum(axis=1)[feature] * aligned / size
+    same = in_sample_weights(law, feature, aligned, bulk.squared_resolvents(s)) / size
+    # The upper one if they are the same up to rounding.
+    wider = np.array([bulk.edges[1 if edges[1] > -edges[0] * (1 - 1e-9) else -1]])
+    none = np.zeros(1, dtype=int), np.zeros(1)
+    lost = in_sample_weights(law, *none, bulk.squared_resolvents(wider))
+    lost = lost / bulk.sample_moments(none[0], wider, none[1]) ** 2
     return Prediction(
         n=n,
         strengths=np.ldexp(law.strengths, law.exponent),
@@ -309,7 +325,7 @@ def _positions(score: np.ndarray) -> np.ndarray:
 
 
 def _observed_law(
-    target: Any, n: int, transform: str | Function | None, radial: bool, normalize: bool, sample: np.ndarray
+    target: Any, n: int, transform: str | Function | None, radial: bool, normalize: bool, sample: np.ndarray, whiten: bool
 ) -> WeightLaw:
     """Law of the effective weight over a sample."""
     if not hasattr(target, "latent"):
@@ -326,8 +342,14 @@ def _observed_law(
         v = np.ldexp(v, -exponent)
     if radial:
         scale = effective_weights(scale, target.d, target.q, norms)
+    squares, labels = h.T**2 / scale, scale * (y - y.mean())
+    if whiten:
+        # Each sample its own atom: binned, the pairs (W, R) would be few to a cell.
+        sizes = np.ones(n) if normalize else scale
+        return ScaledLaw(v, masses, squares / n, labels / n, labels * squares / n, exponent, sizes)
+    if radial:
         v = effective_weights(v, target.d, target.q, None if normalize else norms)
-    return replace(sample_law(v, scale * (y - y.mean()), h.T**2 / scale), exponent=exponent)
+    return replace(sample_law(v, labels, squares), exponent=exponent)
 
 
 def _noise_depth(bulk: Bulk, origin: np.ndarray, count: float) -> float:

@@ -20,7 +20,9 @@ from hierlib.theory.weight_law import (
     WEIGHT_GRID,
     Function,
     LabelGrid,
+    ScaledLaw,
     WeightLaw,
+    joint_law,
     label_grid,
     transformed_labels,
     weight_law,
@@ -215,6 +217,23 @@ class Bulk:
             beyond[side] = self._levels(s, *moments)[0], counts
         return beyond
 
+    def edge_factor(self, side: int) -> float:
+        """Eigenvalues an edge gains over the imaginary part of n s: 1, but for `hierlib.theory.whitening`."""
+        return 1.0
+
+    def level_noise(self, s: np.ndarray) -> np.ndarray:
+        """Standard deviation of h_i^2 v/(1 - vs) summed over the sample, over n: the variance of h_i^2 is 2."""
+        kernel, _ = resolvent_kernels(1 - s[:, None] * self.law.values)
+        return np.sqrt(2 / self.n * ((self.law.values * kernel) ** 2 @ self.law.masses))
+
+    def squared_resolvents(self, s: np.ndarray) -> np.ndarray:
+        """Evaluate 1/(1 - vs)^2 on the atoms of the law, shape (k, m)."""
+        return resolvent_kernels(1 - s[:, None] * self.law.values)[1]
+
+    def sample_moments(self, feature: np.ndarray, s: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+        """Factor by which the estimator's features differ from those of unit directions, squared: none."""
+        return np.ones(len(s))
+
     def edge_alignment(self, side: int, z: float) -> np.ndarray:
         r"""Squared cosine of each feature with the bulk's eigenvectors between its edge and `z`, shape (d1,).
 
@@ -226,7 +245,8 @@ class Bulk:
         """
         edge = np.array([self.edges[side]])
         level = float(self.levels(edge)[0][0])
-        curvature = 2 * self.edge_scales[side] ** 3 * self.n**2
+        factor = self.edge_factor(side)
+        curvature = 2 * self.edge_scales[side] ** 3 * self.n**2 * factor**2
         eta = np.sqrt(2 * max(side * (level - z), 0.0) / curvature)
         _, _, phi, phi_slope = (part[..., 0] for part in self.moments(edge))
         x, x_slope = self.delta * edge * phi, self.delta * (phi + edge * phi_slope)
@@ -236,7 +256,7 @@ class Bulk:
         t = eta * np.abs(a_slope / a)
         # (t - arctan t)/t^3, by its series where that would cancel.
         shape = np.where(t < 0.02, 1 / 3 - t**2 / 5, (t - np.arctan(t)) / np.maximum(t, 0.02) ** 3)
-        return self.delta * curvature / np.pi * (a - edge * a_slope) * eta**3 / a**2 * shape
+        return self.delta * factor * curvature / np.pi * (a - edge * a_slope) * eta**3 / a**2 * shape
 
     def density(self, z: np.ndarray) -> np.ndarray:
         """Density of the noise eigenvalues at `z`, per unit and per dimension."""
@@ -325,8 +345,12 @@ class Model:
 
     @property
     def limits(self) -> np.ndarray:
-        """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,)."""
-        return self.noise_dim * self.law.variance / self.law.strengths**2
+        """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,).
+
+        Whitened by the sample, D - d1 more.
+        """
+        limits = self.noise_dim * self.law.variance / self.law.strengths**2
+        return limits + self.noise_dim if isinstance(self.law, ScaledLaw) else limits
 
     def bulk(self, n: float) -> Bulk:
         """Return the bulk at sample size n."""
@@ -343,14 +367,23 @@ class _Table:
 
 
 @lru_cache(maxsize=8)
-def _remembered_law(table: _Table, normalize: bool) -> WeightLaw:
-    return weight_law(table.cells, table.transformed, normalize=normalize)
+def _remembered_law(table: _Table, normalize: bool, whiten: bool) -> WeightLaw:
+    return (joint_law if whiten else weight_law)(table.cells, table.transformed, normalize=normalize)
 
 
 def build_model(
-    target: Any, transform: str | Function | None, *, radial: bool, remainder: bool, normalize: bool
+    target: Any,
+    transform: str | Function | None,
+    *,
+    radial: bool,
+    remainder: bool,
+    normalize: bool,
+    whiten: bool = False,
 ) -> Model:
-    """Tabulate a target and a transform. The law of these values is remembered; the functions may change."""
+    """Tabulate a target and a transform. The law of these values is remembered; the functions may change.
+
+    If `whiten`, the law is that of W and R for `hierlib.theory.whitening.WhitenedBulk`.
+    """
     weights, d, degree, link = _check_target(target)
     noise_dim = comb(d + degree - 1, degree) - len(weights)
     if noise_dim < 1:
@@ -370,7 +403,7 @@ def build_model(
         digest.update(values.tobytes())
     table = _Table((digest.digest(), d, degree, transformed is None), cells, transformed)
     rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
-    law = _remembered_law(table, bool(normalize))
+    law = _remembered_law(table, bool(normalize), bool(whiten))
     return Model(weights, cells, law, noise_dim, rest, link, degree, d)
 
 

@@ -10,7 +10,7 @@ radius from Gauss-Laguerre quadrature. Cost ``O(d1 * grid)``, whatever ``d`` and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -27,6 +27,7 @@ WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less 
 _RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
 _NEGLIGIBLE = 1e-15  # chance of a radius, and of S in and beyond a cell, that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
+_JOINT_GRID = 128  # cells for W at each radius
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
 
@@ -168,6 +169,31 @@ class WeightLaw:
 
 
 @dataclass(frozen=True)
+class ScaledLaw(WeightLaw):
+    r"""Joint law of the weight W of a label and of the squared size R of a sample's features over its mean.
+
+    `values` are the W; expectations of the effective weight use v = R W.
+
+    Attributes
+    ----------
+    scale : ndarray, shape (m,), or float
+        The R.
+    """
+
+    scale: np.ndarray | float = 1.0
+
+    @cached_property
+    def strengths(self) -> np.ndarray:
+        r""":math:`\theta_i=E[v(\tilde h_i^2-1)]`, shape (d1,)."""
+        return self.excess @ (self.scale * self.values)
+
+    @cached_property
+    def variance(self) -> float:
+        """E[v^2]."""
+        return float(self.masses @ (self.scale * self.values) ** 2)
+
+
+@dataclass(frozen=True)
 class LabelGrid:
     r"""Joint law of the squared radius and :math:`S=\sum_j\lambda_j\tilde h_j^2`, with the label on each cell.
 
@@ -298,6 +324,34 @@ def weight_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: b
     return WeightLaw(grid, plain[0], plain[1:], labelled[0], labelled[1:], exponent)
 
 
+def joint_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: bool) -> ScaledLaw:
+    r"""Return the joint law of :math:`W=T-E\,T` and R, with what `weight_law` says of T; R is 1 if `normalize`."""
+    if normalize or cells.scale.size == 1:
+        return unscaled(weight_law(cells, transformed, normalize=True), cells.mean_power)
+    masses, exponent = cells.masses, cells.exponent
+    values = cells.labels
+    if transformed is not None:
+        exponent = exponent_of("label_transform", transformed, masses)
+        values = np.ldexp(transformed, -exponent)
+    values = values - np.sum(masses * values)
+    centred = cells.labels - np.sum(masses * cells.labels)
+    pieces = []
+    for k in np.flatnonzero(cells.relevant.any(axis=1)):
+        grid, left, share = _split(values[k], masses[k], values[k][cells.relevant[k]], _JOINT_GRID)
+        laws = cells.probability[k] * np.vstack([cells.law, cells.reweighted])
+        plain = np.array([_collect(row, left, share, grid.size) for row in laws])
+        labelled = np.array([_collect(row * centred[k], left, share, grid.size) for row in laws])
+        pieces.append((grid, plain, cells.scale[k] * labelled, np.full(grid.size, cells.scale[k])))
+    grids, plain, labelled, scales = (np.concatenate(part, axis=-1) for part in zip(*pieces, strict=True))
+    return ScaledLaw(grids, plain[0], plain[1:], labelled[0], labelled[1:], exponent, scales)
+
+
+def unscaled(law: WeightLaw, factor: float = 1.0) -> ScaledLaw:
+    """Return the law of `factor` times the weight, with features of the same size in each sample."""
+    parts = {field.name: getattr(law, field.name) for field in fields(law)}
+    return ScaledLaw(**parts | {"values": factor * law.values})
+
+
 def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return nodes and weights for R = r^(2q)/E[r^(2q)], and E[r^(2q)] (exactly prod_k (1 + 2k/d))."""
     nodes, probability = radial_rule(d)
@@ -334,14 +388,16 @@ def _collect(masses: np.ndarray, left: np.ndarray, share: np.ndarray, size: int)
     return np.bincount(left, masses * (1 - share), size) + np.bincount(left + 1, masses * share, size)
 
 
-def _split(v: np.ndarray, masses: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split(
+    v: np.ndarray, masses: np.ndarray, relevant: np.ndarray, size: int = WEIGHT_GRID
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right.
 
     It ends with the `relevant` values: far tails of a steep link would stretch it.
     """
     scale = np.sqrt(np.sum(masses * v**2))
     low, high = np.arcsinh(relevant.min() / scale), np.arcsinh(relevant.max() / scale)
-    grid = scale * np.sinh(np.linspace(low, high, WEIGHT_GRID))
+    grid = scale * np.sinh(np.linspace(low, high, size))
     clipped = np.clip(v, grid[0], grid[-1])
     left = np.clip(np.searchsorted(grid, clipped, side="right") - 1, 0, grid.size - 2)
     return grid, left, (clipped - grid[left]) / (grid[left + 1] - grid[left])
