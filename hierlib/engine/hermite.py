@@ -16,7 +16,7 @@ from math import comb
 import numpy as np
 
 from hierlib.checks import check_array, check_integer
-from hierlib.engine.kernels import GroupedKernel, QuadraticKernel, fill_degree, lower_degrees, tile_width
+from hierlib.engine.kernels import ACCELERATOR_ROWS, GroupedKernel, QuadraticKernel, fill_degree, lower_degrees, tile_width
 from hierlib.engine.parallel import one_blas_thread
 
 __all__ = ["HermiteFeatures"]
@@ -149,3 +149,7 @@ class HermiteFeatures:
         if self.degree == 2:
             return QuadraticKernel(self.n_inputs, k)
         return GroupedKernel(self.n_inputs, self.degree, k)
+
+    def accelerated_kernel(self, k: int) -> GroupedKernel:
+        """Products of large tiles of another library's arrays with k columns."""
+        return GroupedKernel(self.n_inputs, self.degree, k, rows=ACCELERATOR_ROWS)

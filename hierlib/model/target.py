@@ -15,6 +15,7 @@ import numpy as np
 
 from hierlib.checks import check_array, check_choice, check_integer, check_real
 from hierlib.engine.hermite import HermiteFeatures
+from hierlib.engine.inputs import InputLaw, features_of_law, input_law
 from hierlib.engine.streams import VirtualSample
 
 __all__ = ["HierarchicalTarget"]
@@ -61,6 +62,10 @@ class HierarchicalTarget:
         Seed of the signs and the directions.
     n_features : int, optional
         Number d1 of features, between 1 and D.
+    inputs : str or InputLaw, default "gauss"
+        Law of the inputs, and with it the features, which are its orthonormal polynomials of degree q
+        (`hierlib.engine.inputs.input_law`): "gauss", "rademacher", "uniform", "laplace", "student10" (any number above
+        4), "sphere", or a sampler with its cumulants. Other laws than the Gaussian one have degrees 1 and 2.
 
     Attributes
     ----------
@@ -72,6 +77,8 @@ class HierarchicalTarget:
         Number D of Hermite features.
     features : HermiteFeatures
         The feature map.
+    input_law : InputLaw
+        Law of the inputs.
     link_function : callable
         The readout g.
 
@@ -105,8 +112,12 @@ class HierarchicalTarget:
         directions: str = "orthonormal",
         seed: int = 0,
         n_features: int | None = None,
+        inputs: str | InputLaw = "gauss",
     ) -> None:
-        self.features = HermiteFeatures(check_integer("d", d, low=1), check_integer("q", q, low=1, high=30))
+        d, q = check_integer("d", d, low=1), check_integer("q", q, low=1, high=30)
+        self.inputs = inputs
+        self.input_law = input_law(inputs)
+        self.features = features_of_law(self.input_law, d, q)
         self.gamma = check_real("gamma", gamma, low=0)
         self.link = link
         self.link_function = link if callable(link) else LINKS[check_choice("link", link, tuple(LINKS))]
@@ -146,13 +157,19 @@ class HierarchicalTarget:
 
     @property
     def dim(self) -> int:
-        """Number D of Hermite features."""
+        """Number D of features."""
         return self.features.dim
 
+    @property
+    def radius_variance(self) -> float:
+        r"""Variance of :math:`\|x\|^2/\sqrt d`, 2 for Gaussian inputs."""
+        return self.input_law.radius_variance
+
     def __repr__(self) -> str:
+        law = "" if self.input_law.gaussian else f", inputs={self.inputs!r}"
         return (
             f"HierarchicalTarget(d={self.d}, q={self.q}, n_features={self.n_features}, gamma={self.gamma}, "
-            f"link={self.link!r}, seed={self.seed})"
+            f"link={self.link!r}, seed={self.seed}{law})"
         )
 
     def gaussian_equivalent(self) -> HierarchicalTarget:
@@ -177,6 +194,7 @@ class HierarchicalTarget:
         HierarchicalTarget(d=210, q=1, n_features=4, gamma=0.4, link='identity', seed=0)
         """
         equivalent = copy.copy(self)
+        equivalent.inputs, equivalent.input_law = "gauss", input_law("gauss")
         equivalent.features = HermiteFeatures(self.dim, 1)
         return equivalent
 
@@ -191,7 +209,7 @@ class HierarchicalTarget:
         Returns
         -------
         ndarray, shape (n_samples, n_features)
-            Each column has mean 0 and variance 1 over x ~ N(0, I).
+            Each column has mean 0 and variance 1 over the law of the inputs.
 
         Raises
         ------
@@ -251,7 +269,7 @@ class HierarchicalTarget:
         Returns
         -------
         X : ndarray, shape (n, d)
-            Independent N(0, I_d) rows.
+            Independent rows with the law `inputs`, N(0, I_d) by default.
         y : ndarray, shape (n,)
             Labels.
         """
@@ -285,4 +303,4 @@ class HierarchicalTarget:
         >>> [len(y) for X, y in stream]
         [8192, 8192, 3616]
         """
-        return VirtualSample(self.label, self.d, n, seed)
+        return VirtualSample(self.label, self.d, n, seed, None if self.input_law.gaussian else self.input_law.draw)
