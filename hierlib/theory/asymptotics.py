@@ -56,6 +56,9 @@ class TargetParameters:
         Input dimension and degree of the Hermite features.
     link_function : callable, default the identity
         The readout g, vectorised.
+    radius_variance : float, default 2
+        Variance of :math:`\|x\|^2/\sqrt d`: 2 for Gaussian inputs, :math:`\kappa_4+2` for independent entries of
+        another law, 0 on the sphere. Features of degree 1 do not depend on it.
 
     Examples
     --------
@@ -68,6 +71,7 @@ class TargetParameters:
     d: int
     q: int
     link_function: Function = _identity
+    radius_variance: float = 2.0
 
     @property
     def dim(self) -> int:
@@ -143,7 +147,8 @@ def predict(
     Parameters
     ----------
     target : HierarchicalTarget or TargetParameters
-        Anything with attributes `weights`, `d`, `q` and `link_function`; its directions count as orthonormal.
+        Anything with attributes `weights`, `d`, `q` and `link_function`; its directions count as orthonormal and
+        spread over all entries. Its `dim` and `radius_variance`, if any, say what inputs of another law change.
     n : int
         Number of samples, at least 1; at most 10**18.
     label_transform : {"tanh"} or callable, optional
@@ -341,14 +346,15 @@ def _observed_law(
         exponent = exponent_of("label_transform", v, masses)
         v = np.ldexp(v, -exponent)
     if radial:
-        scale = effective_weights(scale, target.d, target.q, norms)
+        spread = getattr(target, "radius_variance", 2.0)
+        scale = effective_weights(scale, target.d, target.q, norms, radius_variance=spread)
     squares, labels = h.T**2 / scale, scale * (y - y.mean())
     if whiten:
         # Each sample its own atom: binned, the pairs (W, R) would be few to a cell.
         sizes = np.ones(n) if normalize else scale
         return ScaledLaw(v, masses, squares / n, labels / n, labels * squares / n, exponent, sizes)
     if radial:
-        v = effective_weights(v, target.d, target.q, None if normalize else norms)
+        v = effective_weights(v, target.d, target.q, None if normalize else norms, radius_variance=spread)
     return replace(sample_law(v, labels, squares), exponent=exponent)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hierlib.checks import check_array, check_callable, check_choice, check_integer
+from hierlib.checks import check_array, check_callable, check_choice, check_integer, check_real
 from hierlib.theory.remainder import MAX_DEGREE, MAX_DIM, RemainderLaw, remainder_law
 from hierlib.theory.weight_law import (
     WEIGHT_GRID,
@@ -332,7 +332,10 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Model:
-    """A target seen through one choice of options: the part of a prediction that does not depend on n."""
+    r"""A target seen through one choice of options: the part of a prediction that does not depend on n.
+
+    `d` is that of the radius: :math:`\|x\|^2/d` varies like a chi-square's of so many degrees of freedom.
+    """
 
     weights: np.ndarray
     cells: LabelGrid
@@ -341,7 +344,7 @@ class Model:
     remainder: RemainderLaw
     link: Function
     degree: int
-    d: int
+    d: float
 
     @property
     def limits(self) -> np.ndarray:
@@ -361,7 +364,7 @@ class Model:
 class _Table:
     """What a law is computed from. Equal tables hold equal numbers, whatever functions these came from."""
 
-    key: tuple[bytes, int, int, bool]
+    key: tuple[bytes, float, int, bool]
     cells: LabelGrid = field(compare=False)
     transformed: np.ndarray | None = field(compare=False)
 
@@ -385,7 +388,11 @@ def build_model(
     If `whiten`, the law is that of W and R for `hierlib.theory.whitening.WhitenedBulk`.
     """
     weights, d, degree, link = _check_target(target)
-    noise_dim = comb(d + degree - 1, degree) - len(weights)
+    # A target with other inputs than Gaussian ones says so: fewer features, or a radius that fluctuates otherwise.
+    spread = check_real("radius_variance", getattr(target, "radius_variance", 2.0), low=0)
+    noise_dim = check_integer("dim", getattr(target, "dim", comb(d + degree - 1, degree)), low=1) - len(weights)
+    hermite, radial = radial, radial and spread > 0
+    radius_d = d if spread == 2 else 2 * d / (spread or 2.0)
     if noise_dim < 1:
         msg = f"weights must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
         raise ValueError(msg)
@@ -395,16 +402,16 @@ def build_model(
     if isinstance(transform, str):
         check_choice("label_transform", transform, ("tanh",))
         transform = np.tanh
-    cells = label_grid(weights, d, degree, link, radial=radial)
+    cells = label_grid(weights, radius_d, degree, link, radial=radial)
     transformed = transformed_labels(cells, transform)
     # The other arrays of the table follow from the weights and the integers.
     digest = blake2b(weights.tobytes())
     for values in (cells.labels,) if transformed is None else (cells.labels, transformed):
         digest.update(values.tobytes())
-    table = _Table((digest.digest(), d, degree, transformed is None), cells, transformed)
-    rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
+    table = _Table((digest.digest(), radius_d, degree, transformed is None), cells, transformed)
+    rest = remainder_law(d, degree, noise_dim) if hermite and remainder else RemainderLaw()
     law = _remembered_law(table, bool(normalize), bool(whiten))
-    return Model(weights, cells, law, noise_dim, rest, link, degree, d)
+    return Model(weights, cells, law, noise_dim, rest, link, degree, radius_d)
 
 
 def _check_target(target: Any) -> tuple[np.ndarray, int, int, Function]:

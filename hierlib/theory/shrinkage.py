@@ -35,7 +35,14 @@ _END_VARIANCE = 2.0
 _SMALLEST = 1e-6  # of an edge's s: eigenvalues that far out do not occur
 
 
-def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: np.ndarray | None = None) -> np.ndarray:
+def effective_weights(
+    weights: np.ndarray,
+    d: int,
+    degree: int,
+    squared_norms: np.ndarray | None = None,
+    *,
+    radius_variance: float = 2.0,
+) -> np.ndarray:
     r"""Return the weights that the moment matrix gives to features of unit second moment.
 
     .. math:: v_\mu = w_\mu\,\frac{(\|x_\mu\|^2/d)^q}{\prod_{k<q}(1+2k/d)},
@@ -50,6 +57,8 @@ def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: n
         Input dimension and degree q of the features.
     squared_norms : array_like, shape (n,), optional
         The :math:`\|x_\mu\|^2`; by default the inputs are taken as normalised.
+    radius_variance : float, default 2
+        Variance of :math:`\|x\|^2/\sqrt d`, which stands in the place of the 2: that of Gaussian inputs.
 
     Returns
     -------
@@ -70,7 +79,7 @@ def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: n
     """
     weights = check_array("weights", weights, shape=(None,)).astype(float)
     d, degree = check_integer("d", d, low=1), check_integer("degree", degree, low=1)
-    mean_power = np.prod(1 + 2 * np.arange(degree) / d)
+    mean_power = np.prod(1 + check_real("radius_variance", radius_variance, low=0) * np.arange(degree) / d)
     if squared_norms is None:
         return weights / mean_power
     norms = check_array("squared_norms", squared_norms, shape=weights.shape).astype(float)

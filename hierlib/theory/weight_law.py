@@ -114,7 +114,7 @@ def _cell_masses(x: np.ndarray) -> np.ndarray:
     return masses
 
 
-def radial_rule(d: int) -> tuple[np.ndarray, np.ndarray]:
+def radial_rule(d: float) -> tuple[np.ndarray, np.ndarray]:
     """Gauss rule (nodes, weights) for the law of ||x||^2/d, a chi-square with `d` degrees of freedom over d."""
     k = np.arange(_RADIAL_NODES if d < 500 else 8)
     alpha = d / 2 - 1
@@ -234,7 +234,7 @@ class LabelGrid:
         return centred / np.sqrt(np.sum(self.masses * centred**2))
 
 
-def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radial: bool) -> LabelGrid:
+def label_grid(weights: np.ndarray, d: float, degree: int, link: Function, *, radial: bool) -> LabelGrid:
     """Tabulate the label; parameters are those of `hierlib.theory.asymptotics.predict`."""
     support, law, reweighted, chances = _remembered_sum_law(weights.tobytes())
     scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
@@ -352,7 +352,7 @@ def unscaled(law: WeightLaw, factor: float = 1.0) -> ScaledLaw:
     return ScaledLaw(**parts | {"values": factor * law.values})
 
 
-def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
+def radial_scale(d: float, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return nodes and weights for R = r^(2q)/E[r^(2q)], and E[r^(2q)] (exactly prod_k (1 + 2k/d))."""
     nodes, probability = radial_rule(d)
     mean_power = float(np.prod(1 + 2 * np.arange(degree) / d))
