@@ -40,6 +40,8 @@ class HermiteFeatures:
     ----------
     dim : int
         Number of features, D = C(d + q - 1, q).
+    radius_variance : float
+        Variance of :math:`\|x\|^2/\sqrt d` over the law whose features these are: 2.
 
     Raises
     ------
@@ -60,6 +62,8 @@ class HermiteFeatures:
     >>> features.transform(np.array([[1.0, 2.0]])).round(3)
     array([[0.   , 2.   , 2.121]])
     """
+
+    radius_variance = 2.0
 
     def __init__(self, n_inputs: int, degree: int) -> None:
         self.n_inputs = check_integer("n_inputs", n_inputs, low=1)

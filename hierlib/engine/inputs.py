@@ -298,6 +298,7 @@ class PolynomialFeatures(HermiteFeatures):
             msg = f"d must be at least 2 with inputs {law.name!r} and degree 2, got {self.n_inputs}."
             raise ValueError(msg)
         self.law = law
+        self.radius_variance = law.radius_variance
         self._constant = int(not law.spherical and law.skewness != 0)
         self._whole = HermiteFeatures(self.n_inputs + self._constant, 2)
         self._map = _sphere_map(self._whole) if law.spherical else _product_map(self._whole, self.n_inputs, law)

@@ -27,7 +27,7 @@ WEIGHT_GRID = 2**11  # cells for v; halving both grids moves alignments by less 
 _RADIAL_NODES = 24  # up to d = 500; from there on the radius fluctuates so little that 8 do
 _NEGLIGIBLE = 1e-15  # chance of a radius, and of S in and beyond a cell, that may be moved to the end of the grid
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
-_JOINT_GRID = 128  # cells for W at each radius
+_JOINT_GRID, _SIZE_GROUPS = 128, 24  # cells for W at each radius; groups of observed radii
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
 
@@ -359,10 +359,10 @@ def radial_scale(d: float, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
     return nodes**degree / mean_power, probability, mean_power
 
 
-def empirical_law(weights: np.ndarray) -> WeightLaw:
+def empirical_law(weights: np.ndarray, size: int = WEIGHT_GRID) -> WeightLaw:
     """Return the law of an observed sample of effective weights, binned like a computed one, without features."""
     masses = np.full(weights.size, 1 / weights.size)
-    grid, left, share = _split(weights, masses, weights)
+    grid, left, share = _split(weights, masses, weights, size)
     law = _collect(masses, left, share, grid.size)
     kept = law > 0
     none = np.empty((0, np.count_nonzero(kept)))
@@ -381,6 +381,19 @@ def sample_law(v: np.ndarray, u: np.ndarray, squares: np.ndarray) -> WeightLaw:
     kept = plain > 0
     reweighted, labelled = (np.array([collect(row) for row in rows])[:, kept] for rows in (squares, squares * u))
     return WeightLaw(grid[kept], plain[kept], reweighted, collect(u)[kept], labelled)
+
+
+def joint_sample_law(weights: np.ndarray, sizes: np.ndarray) -> ScaledLaw:
+    """Return the joint law of observed W and R, without features: groups of equal count in R, each binned in W."""
+    order = np.argsort(sizes, kind="stable")
+    groups = [part for part in np.array_split(order, _SIZE_GROUPS) if len(part)] if np.ptp(sizes) else [order]
+    laws = [empirical_law(weights[part], _JOINT_GRID if len(groups) > 1 else WEIGHT_GRID) for part in groups]
+    shares = [len(part) / len(weights) for part in groups]
+    values = np.concatenate([law.values for law in laws])
+    masses = np.concatenate([share * law.masses for share, law in zip(shares, laws, strict=True)])
+    scale = np.concatenate([np.full(len(law.values), sizes[part].mean()) for part, law in zip(groups, laws, strict=True)])
+    none = np.empty((0, len(values)))
+    return ScaledLaw(values, masses, none, masses * values, none, 0, scale)
 
 
 def _collect(masses: np.ndarray, left: np.ndarray, share: np.ndarray, size: int) -> np.ndarray:

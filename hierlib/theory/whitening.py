@@ -166,6 +166,16 @@ class WhitenedBulk(Bulk):
         """Count the samples beyond the pole, n P(x > 1)."""
         return self._count_beyond(s, self.offsets(s))
 
+    def pole(self, side: int) -> float:
+        """Return the s at which the first sample reaches the pole, or the edge if that comes first."""
+        edge = self.edges[side]
+        low, high = 0.0, 1.0
+        for _ in range(50):
+            middle = 0.5 * (low + high)
+            passed = self.exponents(np.array([middle * edge])).max() > 1
+            low, high = (low, middle) if passed else (middle, high)
+        return high * edge
+
     def _count_beyond(self, s: np.ndarray, b: np.ndarray) -> np.ndarray:
         counts = np.empty(len(s))
         for start in range(0, len(s), _COLUMNS):
