@@ -14,6 +14,7 @@ import numpy as np
 
 from hierlib.checks import check_array, check_integer
 from hierlib.engine.hermite import HermiteFeatures
+from hierlib.engine.inputs import InputLaw, input_law
 from hierlib.engine.streams import VirtualSample
 
 __all__ = ["Target", "checked_labels", "orthonormal_rows"]
@@ -26,12 +27,18 @@ class Target(ABC):
     ----------
     features : HermiteFeatures
         The feature map F, D features of degree q of d inputs.
+    inputs : str or InputLaw
+        The law of the inputs as it was named, "gauss" unless a target takes others.
+    input_law : InputLaw
+        The law of the inputs.
     directions : ndarray, shape (n_features, dim)
         The A_i, of norm 1.
     """
 
     features: HermiteFeatures
     directions: np.ndarray
+    inputs: str | InputLaw = "gauss"
+    input_law: InputLaw = input_law("gauss")
 
     @property
     def d(self) -> int:
@@ -45,8 +52,13 @@ class Target(ABC):
 
     @property
     def dim(self) -> int:
-        """Number D of Hermite features."""
+        """Number D of features."""
         return self.features.dim
+
+    @property
+    def radius_variance(self) -> float:
+        r"""Variance of :math:`\|x\|^2/\sqrt d`, 2 for Gaussian inputs."""
+        return self.input_law.radius_variance
 
     def gaussian_equivalent(self) -> Self:
         """Replace the Hermite features by as many independent standard normals.
@@ -70,6 +82,7 @@ class Target(ABC):
         HierarchicalTarget(d=210, q=1, n_features=4, gamma=0.4, link='identity', seed=0)
         """
         equivalent = copy.copy(self)
+        equivalent.inputs, equivalent.input_law = "gauss", input_law("gauss")
         equivalent.features = HermiteFeatures(self.dim, 1)
         return equivalent
 
@@ -84,7 +97,7 @@ class Target(ABC):
         Returns
         -------
         ndarray, shape (n_samples, n_features)
-            Each column has mean 0 and variance 1 over x ~ N(0, I).
+            Each column has mean 0 and variance 1 over the law of the inputs.
 
         Raises
         ------
@@ -131,7 +144,7 @@ class Target(ABC):
         Returns
         -------
         X : ndarray, shape (n, d)
-            Independent N(0, I_d) rows.
+            Independent rows with the law `inputs`, N(0, I_d) by default.
         y : ndarray, shape (n,)
             Labels.
         """
@@ -165,7 +178,7 @@ class Target(ABC):
         >>> [len(y) for X, y in stream]
         [8192, 8192, 3616]
         """
-        return VirtualSample(self.label, self.d, n, seed)
+        return VirtualSample(self.label, self.d, n, seed, None if self.input_law.gaussian else self.input_law.draw)
 
 
 def checked_labels(name: str, y: np.ndarray, argument: np.ndarray, shown: str) -> np.ndarray:

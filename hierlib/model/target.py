@@ -12,7 +12,7 @@ from math import floor
 import numpy as np
 
 from hierlib.checks import check_array, check_choice, check_integer, check_real
-from hierlib.engine.hermite import HermiteFeatures
+from hierlib.engine.inputs import InputLaw, features_of_law, input_law
 from hierlib.model.base import Target, checked_labels, orthonormal_rows
 
 __all__ = ["HierarchicalTarget"]
@@ -59,6 +59,10 @@ class HierarchicalTarget(Target):
         Seed of the signs and the directions.
     n_features : int, optional
         Number d1 of features, between 1 and D.
+    inputs : str or InputLaw, default "gauss"
+        Law of the inputs, and with it the features, which are its orthonormal polynomials of degree q
+        (`hierlib.engine.inputs.input_law`): "gauss", "rademacher", "uniform", "laplace", "student10" (any number above
+        4), "sphere", or a sampler with its cumulants. Other laws than the Gaussian one have degrees 1 and 2.
 
     Attributes
     ----------
@@ -70,6 +74,8 @@ class HierarchicalTarget(Target):
         Number D of Hermite features.
     features : HermiteFeatures
         The feature map.
+    input_law : InputLaw
+        Law of the inputs.
     link_function : callable
         The readout g.
 
@@ -103,8 +109,12 @@ class HierarchicalTarget(Target):
         directions: str = "orthonormal",
         seed: int = 0,
         n_features: int | None = None,
+        inputs: str | InputLaw = "gauss",
     ) -> None:
-        self.features = HermiteFeatures(check_integer("d", d, low=1), check_integer("q", q, low=1, high=30))
+        d, q = check_integer("d", d, low=1), check_integer("q", q, low=1, high=30)
+        self.inputs = inputs
+        self.input_law = input_law(inputs)
+        self.features = features_of_law(self.input_law, d, q)
         self.gamma = check_real("gamma", gamma, low=0)
         self.link = link
         self.link_function = link if callable(link) else LINKS[check_choice("link", link, tuple(LINKS))]
@@ -131,9 +141,10 @@ class HierarchicalTarget(Target):
             self.directions = gaussian / np.linalg.norm(gaussian, axis=1, keepdims=True)
 
     def __repr__(self) -> str:
+        law = "" if self.input_law.gaussian else f", inputs={self.inputs!r}"
         return (
             f"HierarchicalTarget(d={self.d}, q={self.q}, n_features={self.n_features}, gamma={self.gamma}, "
-            f"link={self.link!r}, seed={self.seed})"
+            f"link={self.link!r}, seed={self.seed}{law})"
         )
 
     def second_layer(self, h1: np.ndarray) -> np.ndarray:

@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from hierlib.checks import check_array, check_callable, check_choice, check_integer
+from hierlib.checks import check_array, check_callable, check_choice, check_integer, check_real
 from hierlib.theory.remainder import MAX_DEGREE, MAX_DIM, RemainderLaw, remainder_law
 from hierlib.theory.weight_law import (
     WEIGHT_GRID,
     Function,
     LabelGrid,
+    ScaledLaw,
     WeightLaw,
+    joint_law,
     label_grid,
     label_points,
     transformed_labels,
@@ -217,6 +219,23 @@ class Bulk:
             beyond[side] = self._levels(s, *moments)[0], counts
         return beyond
 
+    def edge_factor(self, side: int) -> float:
+        """Eigenvalues an edge gains over the imaginary part of n s: 1, but for `hierlib.theory.whitening`."""
+        return 1.0
+
+    def level_noise(self, s: np.ndarray) -> np.ndarray:
+        """Standard deviation of h_i^2 v/(1 - vs) summed over the sample, over n: the variance of h_i^2 is 2."""
+        kernel, _ = resolvent_kernels(1 - s[:, None] * self.law.values)
+        return np.sqrt(2 / self.n * ((self.law.values * kernel) ** 2 @ self.law.masses))
+
+    def squared_resolvents(self, s: np.ndarray) -> np.ndarray:
+        """Evaluate 1/(1 - vs)^2 on the atoms of the law, shape (k, m)."""
+        return resolvent_kernels(1 - s[:, None] * self.law.values)[1]
+
+    def sample_moments(self, feature: np.ndarray, s: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+        """Factor by which the estimator's features differ from those of unit directions, squared: none."""
+        return np.ones(len(s))
+
     def edge_alignment(self, side: int, z: float) -> np.ndarray:
         r"""Squared cosine of each feature with the bulk's eigenvectors between its edge and `z`, shape (d1,).
 
@@ -228,7 +247,8 @@ class Bulk:
         """
         edge = np.array([self.edges[side]])
         level = float(self.levels(edge)[0][0])
-        curvature = 2 * self.edge_scales[side] ** 3 * self.n**2
+        factor = self.edge_factor(side)
+        curvature = 2 * self.edge_scales[side] ** 3 * self.n**2 * factor**2
         eta = np.sqrt(2 * max(side * (level - z), 0.0) / curvature)
         _, _, phi, phi_slope = (part[..., 0] for part in self.moments(edge))
         x, x_slope = self.delta * edge * phi, self.delta * (phi + edge * phi_slope)
@@ -238,7 +258,7 @@ class Bulk:
         t = eta * np.abs(a_slope / a)
         # (t - arctan t)/t^3, by its series where that would cancel.
         shape = np.where(t < 0.02, 1 / 3 - t**2 / 5, (t - np.arctan(t)) / np.maximum(t, 0.02) ** 3)
-        return self.delta * curvature / np.pi * (a - edge * a_slope) * eta**3 / a**2 * shape
+        return self.delta * factor * curvature / np.pi * (a - edge * a_slope) * eta**3 / a**2 * shape
 
     def density(self, z: np.ndarray) -> np.ndarray:
         """Density of the noise eigenvalues at `z`, per unit and per dimension."""
@@ -314,11 +334,12 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Model:
-    """A target seen through one choice of options: the part of a prediction that does not depend on n.
+    r"""A target seen through one choice of options: the part of a prediction that does not depend on n.
 
-    Where the label is no function of the sum that `weights` and `link` define, but any `composition` of the features,
-    `weights` are the strengths; where signs of single features matter to it, everything is along the columns of `axes`.
-    A law that is `observed` is that of one sample.
+    `d` is that of the radius: :math:`\|x\|^2/d` varies like a chi-square's of so many degrees of freedom. Where the label
+    is no function of the sum that `weights` and `link` define, but any `composition` of the features, `weights` are the
+    strengths; where signs of single features matter to it, everything is along the columns of `axes`. A law that is
+    `observed` is that of one sample.
     """
 
     weights: np.ndarray
@@ -328,16 +349,20 @@ class Model:
     remainder: RemainderLaw
     link: Function | None
     degree: int
-    d: int
+    d: float
     composition: Function | None = None
     axes: np.ndarray | None = None
     observed: bool = False
 
     @property
     def limits(self) -> np.ndarray:
-        """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,)."""
+        """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,).
+
+        Whitened by the sample, D - d1 more.
+        """
         with np.errstate(divide="ignore"):  # infinite where the label shows nothing of a feature
-            return self.noise_dim * self.law.variance / self.law.strengths**2
+            limits = self.noise_dim * self.law.variance / self.law.strengths**2
+        return limits + self.noise_dim if isinstance(self.law, ScaledLaw) else limits
 
     def bulk(self, n: float) -> Bulk:
         """Return the bulk at sample size n."""
@@ -352,23 +377,36 @@ class Model:
 class _Table:
     """What a law is computed from. Equal tables hold equal numbers, whatever functions these came from."""
 
-    key: tuple[bytes, int, int, bool]
+    key: tuple[bytes, float, int, bool]
     cells: LabelGrid = field(compare=False)
     transformed: np.ndarray | None = field(compare=False)
 
 
 @lru_cache(maxsize=8)
-def _remembered_law(table: _Table, normalize: bool) -> WeightLaw:
-    return weight_law(table.cells, table.transformed, normalize=normalize)
+def _remembered_law(table: _Table, normalize: bool, whiten: bool) -> WeightLaw:
+    return (joint_law if whiten else weight_law)(table.cells, table.transformed, normalize=normalize)
 
 
 def build_model(
-    target: Any, transform: str | Function | None, *, radial: bool, remainder: bool, normalize: bool
+    target: Any,
+    transform: str | Function | None,
+    *,
+    radial: bool,
+    remainder: bool,
+    normalize: bool,
+    whiten: bool = False,
 ) -> Model:
-    """Tabulate a target and a transform. The law of these values is remembered; the functions may change."""
+    """Tabulate a target and a transform. The law of these values is remembered; the functions may change.
+
+    If `whiten`, the law is that of W and R for `hierlib.theory.whitening.WhitenedBulk`.
+    """
     composed = _is_composition(target)
     weights, d, degree, function = (_check_composition if composed else _check_target)(target)
-    noise_dim = comb(d + degree - 1, degree) - len(weights)
+    # A target with other inputs than Gaussian ones says so: fewer features, or a radius that fluctuates otherwise.
+    spread = check_real("radius_variance", getattr(target, "radius_variance", 2.0), low=0)
+    noise_dim = check_integer("dim", getattr(target, "dim", comb(d + degree - 1, degree)), low=1) - len(weights)
+    hermite, radial = radial, radial and spread > 0
+    radius_d = d if spread == 2 else 2 * d / (spread or 2.0)
     if noise_dim < 1:
         name = "n_features" if composed else "weights"
         msg = f"{name} must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
@@ -381,10 +419,10 @@ def build_model(
         transform = np.tanh
     points = axes = None
     if composed:
-        points = label_points(function, len(weights), d, degree, radial=radial)
+        points = label_points(function, len(weights), radius_d, degree, radial=radial)
         cells = points.cells
     else:
-        cells = label_grid(weights, d, degree, function, radial=radial)
+        cells = label_grid(weights, radius_d, degree, function, radial=radial)
     transformed = transformed_labels(cells, transform)
     # The other arrays of the table follow from the weights and the integers.
     digest = blake2b(weights.tobytes())
@@ -396,12 +434,12 @@ def build_model(
         axes = points.principal_axes(transformed)
         if axes is not None:
             along = points.along(axes)
-    table = _Table((digest.digest(), d, degree, transformed is None), along, transformed)
-    rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
-    law = _remembered_law(table, bool(normalize))
+    table = _Table((digest.digest(), radius_d, degree, transformed is None), along, transformed)
+    rest = remainder_law(d, degree, noise_dim) if hermite and remainder else RemainderLaw()
+    law = _remembered_law(table, bool(normalize), bool(whiten))
     if not composed:
-        return Model(weights, cells, law, noise_dim, rest, function, degree, d)
-    return Model(law.strengths, cells, law, noise_dim, rest, None, degree, d, function, axes)
+        return Model(weights, cells, law, noise_dim, rest, function, degree, radius_d)
+    return Model(law.strengths, cells, law, noise_dim, rest, None, degree, radius_d, function, axes)
 
 
 def _is_composition(target: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import gammaincinv, ndtr, ndtri
 from scipy.stats import qmc
 
-from hierlib.theory.bulk import Model, resolvent_kernels
+from hierlib.theory.bulk import Model
 from hierlib.theory.weight_law import WeightLaw, apply
 
 _POINTS = 2**14  # for the errors
@@ -20,14 +20,13 @@ _COORDINATES = 2**20  # or this many coordinates, if that is fewer points
 _BINS = 16  # pieces of the scalar readout
 
 
-def in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """Mean of u (h_hat^2 - 1) over the sample that h_hat was learned on.
+def in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Mean of u (h_hat^2 - 1) over the sample that h_hat was learned on, given `Bulk.squared_resolvents`.
 
     It is the derivative of the eigenvalue when the weights v are moved along u: for u = v, the eigenvalue itself.
     """
-    _, kernel = resolvent_kernels(1 - s[:, None] * law.values)
-    noise = kernel @ law.label_masses
-    signal = np.einsum("im,im->i", kernel, law.label_reweighted[feature])
+    noise = squares @ law.label_masses
+    signal = np.einsum("im,im->i", squares, law.label_reweighted[feature])
     return (1 - aligned) * noise + aligned * signal
 
 

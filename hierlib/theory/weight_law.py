@@ -10,7 +10,7 @@ radius from Gauss-Laguerre quadrature. Cost ``O(d1 * grid)``, whatever ``d`` and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -31,6 +31,7 @@ _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding o
 _LOG2_POINTS = 16  # points in the place of a grid, for labels that are no function of S; their number as a power of two
 _MOST_NUMBERS = 2**23  # coordinates of all of them: fewer points where there are more than 128 features
 _FLIPPED = 256  # points at which signs are flipped, to see whether labels notice
+_JOINT_GRID, _SIZE_GROUPS = 128, 24  # cells for W at each radius; groups of observed radii
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
 
@@ -117,7 +118,7 @@ def _cell_masses(x: np.ndarray) -> np.ndarray:
     return masses
 
 
-def radial_rule(d: int) -> tuple[np.ndarray, np.ndarray]:
+def radial_rule(d: float) -> tuple[np.ndarray, np.ndarray]:
     """Gauss rule (nodes, weights) for the law of ||x||^2/d, a chi-square with `d` degrees of freedom over d."""
     k = np.arange(_RADIAL_NODES if d < 500 else 8)
     alpha = d / 2 - 1
@@ -183,6 +184,31 @@ class WeightLaw:
 
 
 @dataclass(frozen=True)
+class ScaledLaw(WeightLaw):
+    r"""Joint law of the weight W of a label and of the squared size R of a sample's features over its mean.
+
+    `values` are the W; expectations of the effective weight use v = R W.
+
+    Attributes
+    ----------
+    scale : ndarray, shape (m,), or float
+        The R.
+    """
+
+    scale: np.ndarray | float = 1.0
+
+    @cached_property
+    def strengths(self) -> np.ndarray:
+        r""":math:`\theta_i=E[v(\tilde h_i^2-1)]`, shape (d1,)."""
+        return self.excess @ (self.scale * self.values)
+
+    @cached_property
+    def variance(self) -> float:
+        """E[v^2]."""
+        return float(self.masses @ (self.scale * self.values) ** 2)
+
+
+@dataclass(frozen=True)
 class LabelGrid:
     r"""Joint law of the squared radius and :math:`S=\sum_j\lambda_j\tilde h_j^2`, with the label on each cell.
 
@@ -225,7 +251,7 @@ class LabelGrid:
         return centred / np.sqrt(np.sum(self.masses * centred**2))
 
 
-def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radial: bool) -> LabelGrid:
+def label_grid(weights: np.ndarray, d: float, degree: int, link: Function, *, radial: bool) -> LabelGrid:
     """Tabulate the label; parameters are those of `hierlib.theory.asymptotics.predict`."""
     support, law, reweighted, chances = _remembered_sum_law(weights.tobytes())
     scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
@@ -393,17 +419,45 @@ def weight_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: b
     return WeightLaw(grid, plain[0], plain[1:], labelled[0], labelled[1:], exponent)
 
 
-def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
+def joint_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: bool) -> ScaledLaw:
+    r"""Return the joint law of :math:`W=T-E\,T` and R, with what `weight_law` says of T; R is 1 if `normalize`."""
+    if normalize or cells.scale.size == 1:
+        return unscaled(weight_law(cells, transformed, normalize=True), cells.mean_power)
+    masses, exponent = cells.masses, cells.exponent
+    values = cells.labels
+    if transformed is not None:
+        exponent = exponent_of("label_transform", transformed, masses)
+        values = np.ldexp(transformed, -exponent)
+    values = values - np.sum(masses * values)
+    centred = cells.labels - np.sum(masses * cells.labels)
+    pieces = []
+    for k in np.flatnonzero(cells.relevant.any(axis=1)):
+        grid, left, share = _split(values[k], masses[k], values[k][cells.relevant[k]], _JOINT_GRID)
+        laws = cells.probability[k] * np.vstack([cells.law, cells.reweighted])
+        plain = np.array([_collect(row, left, share, grid.size) for row in laws])
+        labelled = np.array([_collect(row * centred[k], left, share, grid.size) for row in laws])
+        pieces.append((grid, plain, cells.scale[k] * labelled, np.full(grid.size, cells.scale[k])))
+    grids, plain, labelled, scales = (np.concatenate(part, axis=-1) for part in zip(*pieces, strict=True))
+    return ScaledLaw(grids, plain[0], plain[1:], labelled[0], labelled[1:], exponent, scales)
+
+
+def unscaled(law: WeightLaw, factor: float = 1.0) -> ScaledLaw:
+    """Return the law of `factor` times the weight, with features of the same size in each sample."""
+    parts = {field.name: getattr(law, field.name) for field in fields(law)}
+    return ScaledLaw(**parts | {"values": factor * law.values})
+
+
+def radial_scale(d: float, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return nodes and weights for R = r^(2q)/E[r^(2q)], and E[r^(2q)] (exactly prod_k (1 + 2k/d))."""
     nodes, probability = radial_rule(d)
     mean_power = float(np.prod(1 + 2 * np.arange(degree) / d))
     return nodes**degree / mean_power, probability, mean_power
 
 
-def empirical_law(weights: np.ndarray) -> WeightLaw:
+def empirical_law(weights: np.ndarray, size: int = WEIGHT_GRID) -> WeightLaw:
     """Return the law of an observed sample of effective weights, binned like a computed one, without features."""
     masses = np.full(weights.size, 1 / weights.size)
-    grid, left, share = _split(weights, masses, weights)
+    grid, left, share = _split(weights, masses, weights, size)
     law = _collect(masses, left, share, grid.size)
     kept = law > 0
     none = np.empty((0, np.count_nonzero(kept)))
@@ -424,19 +478,34 @@ def sample_law(v: np.ndarray, u: np.ndarray, squares: np.ndarray) -> WeightLaw:
     return WeightLaw(grid[kept], plain[kept], reweighted, collect(u)[kept], labelled)
 
 
+def joint_sample_law(weights: np.ndarray, sizes: np.ndarray) -> ScaledLaw:
+    """Return the joint law of observed W and R, without features: groups of equal count in R, each binned in W."""
+    order = np.argsort(sizes, kind="stable")
+    groups = [part for part in np.array_split(order, _SIZE_GROUPS) if len(part)] if np.ptp(sizes) else [order]
+    laws = [empirical_law(weights[part], _JOINT_GRID if len(groups) > 1 else WEIGHT_GRID) for part in groups]
+    shares = [len(part) / len(weights) for part in groups]
+    values = np.concatenate([law.values for law in laws])
+    masses = np.concatenate([share * law.masses for share, law in zip(shares, laws, strict=True)])
+    scale = np.concatenate([np.full(len(law.values), sizes[part].mean()) for part, law in zip(groups, laws, strict=True)])
+    none = np.empty((0, len(values)))
+    return ScaledLaw(values, masses, none, masses * values, none, 0, scale)
+
+
 def _collect(masses: np.ndarray, left: np.ndarray, share: np.ndarray, size: int) -> np.ndarray:
     """Sum masses into the cells of a grid that `_split` found for them."""
     return np.bincount(left, masses * (1 - share), size) + np.bincount(left + 1, masses * share, size)
 
 
-def _split(v: np.ndarray, masses: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split(
+    v: np.ndarray, masses: np.ndarray, relevant: np.ndarray, size: int = WEIGHT_GRID
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right.
 
     It ends with the `relevant` values: far tails of a steep link would stretch it.
     """
     scale = np.sqrt(np.sum(masses * v**2))
     low, high = np.arcsinh(relevant.min() / scale), np.arcsinh(relevant.max() / scale)
-    grid = scale * np.sinh(np.linspace(low, high, WEIGHT_GRID))
+    grid = scale * np.sinh(np.linspace(low, high, size))
     clipped = np.clip(v, grid[0], grid[-1])
     left = np.clip(np.searchsorted(grid, clipped, side="right") - 1, 0, grid.size - 2)
     return grid, left, (clipped - grid[left]) / (grid[left + 1] - grid[left])
