@@ -12,7 +12,7 @@ from hierlib.theory.weight_law import WeightLaw
 
 def model(weights, *, link=lambda t: t, d=100, degree=1, mean_power=1.0, radial=False):
     cells = SimpleNamespace(scale=np.ones(1 + radial), mean_power=mean_power, exponent=0)
-    return SimpleNamespace(weights=np.array(weights), cells=cells, link=link, d=d, degree=degree, composition=None)
+    return SimpleNamespace(weights=np.array(weights), cells=cells, link=link, d=d, degree=degree, composed=False)
 
 
 def error(target, aligned, weights, lost=()):

@@ -1,7 +1,7 @@
 r"""What every target shares: features of the input, directions among them, labels that are functions of these, samples.
 
-A target differs from another by the function of its features alone: `label_features`. Sampling n inputs and their labels
-costs O(n D d1); the directions hold d1 D numbers, the samples nothing beyond the batch in hand.
+A target differs from another by the function of its features alone: `label_features`. Sampling n inputs and their
+labels costs O(n D d1); the directions hold d1 D numbers, the samples nothing beyond the batch in hand.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Self
 
 import numpy as np
 
-from hierlib.checks import check_array, check_integer
 from hierlib.engine.hermite import HermiteFeatures
 from hierlib.engine.inputs import InputLaw, input_law
 from hierlib.engine.streams import VirtualSample
@@ -126,8 +125,8 @@ class Target(ABC):
         Raises
         ------
         ValueError
-            If `X` does not fit, or the target's function of the features returns anything but finite real numbers, one a
-            sample.
+            If `X` does not fit, or the target's function of the features returns anything but a finite real number for
+            each sample.
         """
         return self.label_features(self.latent(X))
 

@@ -1,10 +1,10 @@
 r"""Targets whose label is another function of the first layer's features than the paper's.
 
-A composition maps features h, shape (m, d1), to labels, shape (m,). Four are here: Hermite polynomials of higher order, a
-quadratic form that is not diagonal, a tree of three levels, and a readout of several indices; any callable is one.
+A composition maps features h, shape (m, d1), to labels, shape (m,). Four are here: Hermite polynomials of higher order,
+a quadratic form that is not diagonal, a tree of three levels, and a readout of several indices; any callable is one.
 `CompositeTarget` puts a composition on top of Hermite features and samples it; `TreeTarget` draws a tree from a seed.
 None of them is in the paper, which names more general compositions as future work; the chapter *Other Compositions*
-says what the spectral step makes of them. Cost of labels: O(d1) or O(d1^2) a sample, beyond the O(D d1) of the features.
+says what the spectral step makes of them. Labels cost O(d1) or O(d1^2) a sample, beyond the O(D d1) of the features.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class QuadraticForm:
     def __post_init__(self) -> None:
         matrix = _check_weights("matrix", self.matrix, (None, None))
         if matrix.shape[0] != matrix.shape[1] or np.abs(matrix - matrix.T).max() > 1e-12 * np.abs(matrix).max():
-            msg = f"matrix must be symmetric, got shape {matrix.shape} with other entries below the diagonal than above."
+            msg = (
+                f"matrix must be symmetric, got shape {matrix.shape} with other entries below the diagonal than above."
+            )
             raise ValueError(msg)
         sizes = np.linalg.svd(matrix, compute_uv=False)
         if sizes[-1] <= 1e-12 * sizes[0]:
@@ -331,8 +333,8 @@ class CompositeTarget(Target):
     q : int
         Degree of the Hermite features, from 1 to 30.
     composition : callable
-        The c: takes features, shape (m, d1), and returns labels, shape (m,): `HermiteLayer`, `QuadraticForm`, `Indices`,
-        `Tree`, or any other.
+        The c: takes features, shape (m, d1), and returns labels, shape (m,): `HermiteLayer`, `QuadraticForm`,
+        `Indices`, `Tree`, or any other.
     n_features : int, optional
         Number d1 of features, between 1 and D. Not needed where the composition says it, or directions are given.
     directions : "orthonormal" or array_like, shape (n_features, dim), default "orthonormal"
@@ -436,8 +438,8 @@ class TreeTarget(CompositeTarget):
         z_k = \frac1{\sqrt2}\sum_i\lambda_{ki}\,(h_{ki}^2-1), \qquad
         y = \frac1{\sqrt2}\sum_k\mu_k\,(z_k^2-1),
 
-    with :math:`\mu_k\propto\pm k^{-\gamma_{top}}` and :math:`\lambda_{ki}\propto\pm i^{-\gamma_{leaf}}`, independent fair
-    signs, the squares of the :math:`\mu_k` and of the leaves of each branch summing to 1.
+    with :math:`\mu_k\propto\pm k^{-\gamma_{top}}` and :math:`\lambda_{ki}\propto\pm i^{-\gamma_{leaf}}`, independent
+    fair signs, the squares of the :math:`\mu_k` and of the leaves of each branch summing to 1.
 
     Parameters
     ----------
@@ -457,8 +459,8 @@ class TreeTarget(CompositeTarget):
     composition : Tree
         The weights and the function of the features.
     eigenvalues : ndarray, shape (n_branches * n_leaves,)
-        The :math:`\theta_{ki}=2\sqrt2\,\mu_k\lambda_{ki}^2` of the labels themselves, T = id: exact for q = 1, the limit
-        of large d otherwise (`hierlib.theory.asymptotics.predict` has the strengths at this d).
+        The :math:`\theta_{ki}=2\sqrt2\,\mu_k\lambda_{ki}^2` of the labels themselves, T = id: exact for q = 1, the
+        limit of large d otherwise (`hierlib.theory.asymptotics.predict` has the strengths at this d).
     directions : ndarray, shape (n_branches * n_leaves, dim)
         The A_ki, branch after branch.
     top_weights, leaf_weights : ndarray, shapes (n_branches,) and (n_branches, n_leaves)
@@ -534,9 +536,10 @@ class TreeTarget(CompositeTarget):
 
 
 def rank_one_directions(units: ArrayLike, degree: int) -> np.ndarray:
-    r"""Return the directions of single Hermite polynomials of projections, :math:`\mathrm{He}_q(\langle u,x\rangle)/\sqrt{q!}`.
+    r"""Return the directions whose features are Hermite polynomials of single projections.
 
-    .. math:: A_a = \sqrt{q!/a!}\,\prod_j u_j^{a_j}
+    .. math:: \langle A,F(x)\rangle = \mathrm{He}_q(\langle u,x\rangle)/\sqrt{q!}, \qquad
+              A_a = \sqrt{q!/a!}\,\prod_j u_j^{a_j}
 
     for the multi-index a, :math:`|a|=q`: the symmetric tensor of rank one.
 
@@ -612,7 +615,9 @@ def _check_count(n_features: int | None, composition: Callable, given: np.ndarra
         msg = "n_features must be given for a composition that does not say how many features it takes, got None."
         raise ValueError(msg)
     if len(set(said.values())) > 1:
-        msg = "n_features must be the same everywhere, got " + ", ".join(f"{k} {name}" for name, k in said.items()) + "."
+        msg = (
+            "n_features must be the same everywhere, got " + ", ".join(f"{k} {name}" for name, k in said.items()) + "."
+        )
         raise ValueError(msg)
     count = next(iter(said.values()))
     if count > dim:

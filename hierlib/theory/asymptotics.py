@@ -351,7 +351,7 @@ def _observed_law(
 ) -> WeightLaw:
     """Law of the effective weight over a sample."""
     if not hasattr(target, "latent"):
-        msg = f"sample needs a target that computes its features, such as a HierarchicalTarget, got {type(target).__name__}."
+        msg = f"sample needs a target that computes its features, a HierarchicalTarget, got {type(target).__name__}."
         raise ValueError(msg)
     X = check_array("sample", sample, shape=(n, target.d)).astype(float)
     h, y = target.latent(X), target.label(X)

@@ -336,10 +336,10 @@ class Bulk:
 class Model:
     r"""A target seen through one choice of options: the part of a prediction that does not depend on n.
 
-    `d` is that of the radius: :math:`\|x\|^2/d` varies like a chi-square's of so many degrees of freedom. Where the label
-    is no function of the sum that `weights` and `link` define, but any `composition` of the features, `weights` are the
-    strengths; where signs of single features matter to it, everything is along the columns of `axes`. A law that is
-    `observed` is that of one sample.
+    `d` is that of the radius: :math:`\|x\|^2/d` varies like a chi-square's of so many degrees of freedom. A target is
+    `composed` where the label is no function of the sum that `weights` define, but any function `link` of the features:
+    `weights` are then the strengths, and where signs of single features matter, everything is along the columns of
+    `axes`. A law that is `observed` is that of one sample.
     """
 
     weights: np.ndarray
@@ -347,10 +347,10 @@ class Model:
     law: WeightLaw
     noise_dim: int
     remainder: RemainderLaw
-    link: Function | None
+    link: Function
     degree: int
     d: float
-    composition: Function | None = None
+    composed: bool = False
     axes: np.ndarray | None = None
     observed: bool = False
 
@@ -369,8 +369,8 @@ class Model:
         return Bulk(self.law_at(n), n / self.noise_dim, n, self.remainder)
 
     def law_at(self, n: float) -> WeightLaw:
-        """Return the law that n samples show: of a composition, whose labels may have heavy tails, without the rarest."""
-        return self.law if self.composition is None or self.observed else self.law.within_reach(n)
+        """Return the law that n samples show: without what is too rare, which rules the heavy tails of compositions."""
+        return self.law.within_reach(n) if self.composed and not self.observed else self.law
 
 
 @dataclass(frozen=True)
@@ -439,7 +439,7 @@ def build_model(
     law = _remembered_law(table, bool(normalize), bool(whiten))
     if not composed:
         return Model(weights, cells, law, noise_dim, rest, function, degree, radius_d)
-    return Model(law.strengths, cells, law, noise_dim, rest, None, degree, radius_d, function, axes)
+    return Model(law.strengths, cells, law, noise_dim, rest, function, degree, radius_d, composed, axes)
 
 
 def _is_composition(target: Any) -> bool:
@@ -458,8 +458,8 @@ def _check_composition(target: Any) -> tuple[np.ndarray, int, int, Function]:
     degree = check_integer("q", target.q, low=1, high=MAX_DEGREE)
     if degree > 1 and not getattr(target, "random_directions", True):
         msg = (
-            "directions must be drawn at random for a prediction at q >= 2: features along given ones, such as those of "
-            f"rank one, need not be nearly Gaussian; got given ones and q = {degree}."
+            "directions must be drawn at random for a prediction at q >= 2: features along given ones, such as those "
+            f"of rank one, need not be nearly Gaussian; got given ones and q = {degree}."
         )
         raise ValueError(msg)
     return np.zeros(count), d, degree, check_callable("label_features", target.label_features)

@@ -54,7 +54,11 @@ def readout_error(
     if model.cells.scale.size > 1:
         scale = (gammaincinv(model.d / 2, ndtr(radius[:, 0])) * 2 / model.d) ** model.degree / model.cells.mean_power
     learned = np.hstack([np.sqrt(aligned) * h[:, feature] + np.sqrt(1 - aligned) * xi[:, :kept], xi[:, kept:]])
-    if model.composition is None:
+    if model.composed:
+        h = h[:, np.argsort(order)]
+        y = model.link(np.sqrt(scale)[:, None] * (h if model.axes is None else h @ model.axes.T))
+        feature_sum = scale * (learned**2 @ np.append(weights, lost))
+    else:
         moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
         weights = np.append(weights, lost)
         moments = 2 * np.append(moments, weights @ weights)
@@ -62,10 +66,6 @@ def readout_error(
         argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
         y = apply("link_function", model.link, argument)
         feature_sum = scale * (feature_sum + weights.sum())
-    else:
-        h = h[:, np.argsort(order)]
-        y = model.composition(np.sqrt(scale)[:, None] * (h if model.axes is None else h @ model.axes.T))
-        feature_sum = scale * (learned**2 @ np.append(weights, lost))
     y = np.ldexp(y, -model.cells.exponent)
 
     order = np.argsort(feature_sum)
