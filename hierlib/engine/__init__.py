@@ -1,8 +1,8 @@
 """The label-weighted moment matrix, fast: features, passes over data that need not fit in memory, eigenpairs, spectra.
 
 ``hermite`` evaluates and projects the features of degree q, ``streams`` draws samples as they are read, ``moment``
-applies the matrix (2.6) to vectors in one pass, ``krylov`` finds its eigenpairs, ``density`` its spectrum. ``kernels``
-and ``parallel`` are the blocked products and the workers under them. Knows labels, not where they come from.
+applies the matrix (2.6) to vectors in one pass, ``krylov`` finds its eigenpairs, ``density`` its spectrum. ``tensor``
+is the third moment beside it. ``kernels`` and ``parallel`` are the blocked products and the workers under them. Knows labels, not where they come from.
 """
 
 from hierlib.engine.density import SpectralMeasure, spectral_measure
@@ -10,6 +10,7 @@ from hierlib.engine.hermite import HermiteFeatures
 from hierlib.engine.krylov import Eigenpairs, block_width, checked_product, largest_modulus
 from hierlib.engine.moment import DataSet, MomentOperator, collect_labels, label_weights, map_batches
 from hierlib.engine.streams import VirtualSample
+from hierlib.engine.tensor import unfolded_third_moment
 
 __all__ = [
     "DataSet",
@@ -25,4 +26,5 @@ __all__ = [
     "largest_modulus",
     "map_batches",
     "spectral_measure",
+    "unfolded_third_moment",
 ]

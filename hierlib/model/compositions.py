@@ -301,23 +301,17 @@ class Tree:
         gram = check_array("gram", gram, shape=None).astype(float)
         diagonal = gram.ndim < 2
         check_array("gram", gram, shape=(self.n_features,) if diagonal else (self.n_features, self.n_features))
-        count = self.leaves.shape[1]
-        # Blocks of G between branches; with a diagonal one those of different branches vanish.
-        total = 0.0
+        if diagonal:  # blocks of different branches vanish
+            squares = self.leaves**2 * gram.reshape(self.leaves.shape) ** 2
+            rest = 2 * np.sum(squares**2, axis=1) + 4 * np.sum(self.leaves**2 * squares, axis=1)
+            return float(self.top**2 @ (np.sum(squares, axis=1) ** 2 + rest) / self.variance)
+        total, count = 0.0, self.leaves.shape[1]
         for k, (mu, own) in enumerate(zip(self.top, self.leaves, strict=True)):
             for j, (nu, other) in enumerate(zip(self.top, self.leaves, strict=True)):
-                rows, cols = slice(k * count, (k + 1) * count), slice(j * count, (j + 1) * count)
-                if diagonal:
-                    if j != k:
-                        continue
-                    matrix = own**2 * gram[rows] ** 2
-                    tau, rho, square = matrix.sum(), np.sum(matrix**2), np.sum(own**4 * gram[rows] ** 2)
-                else:
-                    block = gram[rows, cols]
-                    matrix = (own[:, None] * block * other) @ block.T
-                    tau, rho = np.trace(matrix), np.sum(matrix * matrix.T)
-                    square = np.sum(own[:, None] ** 2 * block**2 * other**2)
-                total += mu * nu * (tau**2 + 2 * rho + 4 * square)
+                block = gram[k * count : (k + 1) * count, j * count : (j + 1) * count]
+                matrix = (own[:, None] * block * other) @ block.T
+                square = np.sum(own[:, None] ** 2 * block**2 * other**2)
+                total += mu * nu * (np.trace(matrix) ** 2 + 2 * np.sum(matrix * matrix.T) + 4 * square)
         return float(total / self.variance)
 
 
