@@ -1,8 +1,9 @@
 """The label-weighted moment matrix, fast: features, passes over data that need not fit in memory, eigenpairs, spectra.
 
 ``hermite`` evaluates and projects the features of degree q, ``streams`` draws samples as they are read, ``moment``
-applies the matrix (2.6) to vectors in one pass, ``krylov`` finds its eigenpairs, ``density`` its spectrum. ``tensor``
-is the third moment beside it. ``kernels`` and ``parallel`` are the blocked products and the workers under them. Knows labels, not where they come from.
+applies the matrix (2.6) to vectors in one pass, ``krylov`` finds its eigenpairs, ``density`` its spectrum, ``tensor``
+unfolds the third moment. ``kernels`` and ``parallel`` are the blocked products and the workers under them. Knows
+labels, not where they come from.
 """
 
 from hierlib.engine.density import SpectralMeasure, spectral_measure
