@@ -46,7 +46,7 @@ def _identity(t: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TargetParameters:
-    """What `predict` needs to know of a target; a `HierarchicalTarget` has the same attributes.
+    r"""What `predict` needs to know of a target; a `HierarchicalTarget` has the same attributes.
 
     Parameters
     ----------
