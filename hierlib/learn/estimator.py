@@ -200,7 +200,10 @@ class HierarchicalSpectralRegressor(
         """Build the estimator with the settings that recover most from a given sample.
 
         Bounded labels, normalised inputs, ranking by edge, least squares on leave-one-out features for the second
-        layer, and the number of features from the data.
+        layer, and the number of features from the data. Above some four samples a feature dimension,
+        ``recommended(whiten="sample")`` recovers more still: at d = 24, n = 16 D an overlap of 0.72 in the place of 0.63,
+        and at 3 D less (the chapter *Other Inputs* measures both). The preset also serves smaller samples than that, down
+        to n below D, where there are no second moments to whiten by.
 
         Parameters
         ----------

@@ -4,6 +4,7 @@
 share is in ``base``.
 """
 
+from hierlib.model.base import Target
 from hierlib.model.compositions import (
     CompositeTarget,
     HermiteLayer,
@@ -22,6 +23,7 @@ __all__ = [
     "HierarchicalTarget",
     "Indices",
     "QuadraticForm",
+    "Target",
     "Tree",
     "TreeTarget",
     "alignment",

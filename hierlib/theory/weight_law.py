@@ -433,7 +433,11 @@ def joint_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: bo
     centred = cells.labels - np.sum(masses * cells.labels)
     pieces = []
     for k in np.flatnonzero(cells.relevant.any(axis=1)):
-        grid, left, share = _split(values[k], masses[k], values[k][cells.relevant[k]], _JOINT_GRID)
+        relevant = values[k][cells.relevant[k]]
+        if not np.ptp(relevant):
+            # One weight at this radius: two cells of which one stays empty.
+            relevant = np.append(relevant, [relevant[0] - 1.0, relevant[0] + 1.0])
+        grid, left, share = _split(values[k], masses[k], relevant, _JOINT_GRID)
         laws = cells.probability[k] * np.vstack([cells.law, cells.reweighted])
         plain = np.array([_collect(row, left, share, grid.size) for row in laws])
         labelled = np.array([_collect(row * centred[k], left, share, grid.size) for row in laws])

@@ -31,7 +31,8 @@ __all__ = ["WhitenedBulk", "WhitenedOutliers", "whitened_outliers"]
 
 _COLUMNS = 16  # values of s evaluated together
 _FIRST = 0.02  # first s of a table, over 1 / (size of the noise)
-_STEP = 1.05  # from one s of a table to the next
+_STEP, _MOST_STEPS = 1.05, 400  # from one s of a table to the next, and their largest number
+_NEWTON = 30  # steps for one b
 _NODES = 129  # points on which a feature's equation is bracketed
 _POLE = 0.0025  # in x: width over which a sample passes the pole
 
@@ -68,7 +69,7 @@ class WhitenedBulk(Bulk):
         r"""Return :math:`b=\lambda s` at the entries of `s`, between the ends of the bulk."""
         tables = self._tables
         sides = (np.interp(np.abs(s), *tables[side]) for side in (1, -1))
-        return self._improve(s, np.where(s > 0, *sides))
+        return self._improve(s, np.where(s > 0, *sides))[0]
 
     def exponents(self, s: np.ndarray) -> np.ndarray:
         """Return x = R (W s - b), shape (m, k)."""
@@ -91,11 +92,10 @@ class WhitenedBulk(Bulk):
             signal[:, columns], signal_square[:, columns] = excess @ (t - mean[columns]), excess @ squared
         return mean / s, square / s**2, signal / s, signal_square / s**2
 
-    def _improve(self, s: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Newton steps for E[t] = -1/delta, from a nearby b."""
-        masses = self.law.masses
-        for _ in range(20):
-            step = np.empty(len(s))
+    def _improve(self, s: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Newton steps for E[t] = -1/delta, from a nearby b; return it, and whether they ended."""
+        masses, step = self.law.masses, np.empty(len(s))
+        for _ in range(_NEWTON):
             for start in range(0, len(s), _COLUMNS):
                 columns = slice(start, start + _COLUMNS)
                 x = self._exponents(s[columns], b[columns])
@@ -105,12 +105,21 @@ class WhitenedBulk(Bulk):
                     phi = self.law.excess @ (x * kernel - masses @ (x * kernel)) / s[columns]
                     at = s[columns]
                     defect += at * self.shift(at, phi, np.zeros(phi.shape))[0]
-                # The mean falls as b grows: x moves by -R.
-                step[columns] = defect / ((masses * self._scale) @ (kernel + x * slope))
+                # The mean falls as b grows, since x moves by -R; samples beyond the pole can turn that round.
+                fall = (masses * self._scale) @ (kernel + x * slope)
+                size = 1 + np.abs(b[columns])
+                step[columns] = np.clip(defect / np.maximum(fall, 1e-3 / size**2), -0.2 * size, 0.2 * size)
             b = b + step
-            if np.all(np.abs(step) <= 1e-13 * (1 + np.abs(b))):
-                break
-        return b
+            if np.all(np.abs(step) <= 1e-12 * (1 + np.abs(b))):
+                return b, True
+        return b, bool(np.all(np.abs(step) <= 1e-6 * (1 + np.abs(b))))
+
+    def _direction(self, s: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Derivative of b by s, shape (k,)."""
+        x = self._exponents(s, b)
+        kernel, slope = resolvent_kernels(1 - x)
+        fall = self._scale[:, None] * (kernel + x * slope)
+        return (self.law.masses * self.law.values) @ fall / (self.law.masses @ fall)
 
     def _levels(
         self, s: np.ndarray, a: np.ndarray, a_slope: np.ndarray, phi: np.ndarray, phi_slope: np.ndarray
@@ -130,22 +139,29 @@ class WhitenedBulk(Bulk):
         spikes = self.remainder.variance * np.sum(self.law.strengths**2)
         noise = np.sqrt(self.delta * (self.law.variance + self.delta * spikes))
         most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)
+        deviation = np.sqrt(self.law.masses @ self.law.values**2)
         tables = {}
         for side in (-1, 1):
-            places, values = [0.0, _FIRST / noise], [first[0], first[0]]
-            while True:
-                s = np.array([side * places[-1]])
-                # In units of the last step, which is geometric: b is nearly linear in s.
-                guess = values[-1] if len(values) < 3 else values[-1] + (values[-1] - values[-2]) * (_STEP - 1)
-                b = self._improve(s, np.array([guess]))
-                values[-1] = float(b[0])
+            places, values, step = [0.0], [first[0]], _STEP
+            slope = self._direction(np.zeros(1), first)
+            for _ in range(_MOST_STEPS):
+                place = places[-1] * step if len(places) > 1 else _FIRST / noise
+                s = np.array([side * place])
+                moved = side * (place - places[-1])
+                b, found = self._improve(s, values[-1] + moved * slope)
+                # Past the edge, where many samples are beyond the pole, Newton's steps fall onto other solutions.
+                if not found or abs(b[0] - values[-1] - moved * slope[0]) > abs(moved) * deviation:
+                    step = 1 + (step - 1) / 5
+                    if step < 1.001:
+                        break
+                    continue
+                places.append(place)
+                values.append(float(b[0]))
+                slope = self._direction(s, b)
                 a, a_slope, phi, phi_slope = self._moments(s, b)
                 inside = super()._levels(s, a, a_slope, phi, phi_slope)[1][0] >= 0
-                crowded = self._count_beyond(s, b)[0] > most
-                if inside or crowded:
+                if inside or self._count_beyond(s, b)[0] > most:
                     break
-                places.append(places[-1] * _STEP)
-                values.append(values[-1])
             tables[side] = np.array(places), np.array(values)
         return tables
 
