@@ -326,6 +326,33 @@ def test_labels_that_are_no_numbers_are_refused_by_the_composition_s_name(compos
         predict(target, 100)
 
 
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (lambda h: h, r"label_features must map an array to a number for each row, got \(256, 2\) from \(256, 2\)"),
+        (lambda h: np.log(h[:, 0]), "label_features must give finite numbers, got NaN or infinite ones"),
+        (lambda h: h[:, 0] + 1j, "label_features must give real numbers, got dtype complex128"),
+    ],
+)
+def test_prediction_refuses_functions_that_give_no_labels(label, message):
+    with pytest.raises(ValueError, match=message):
+        predict(SimpleNamespace(d=50, q=1, n_features=2, label_features=label), 1000)
+
+
+def test_function_that_writes_into_its_argument_changes_nothing():
+    def careless(h):
+        h **= 2
+        return h[:, 0] - 0.5 * h[:, 1]
+
+    def careful(h):
+        return careless(h.copy())
+
+    targets = [SimpleNamespace(d=50, q=1, n_features=2, label_features=f) for f in (careful, careless, careful)]
+    first, second, third = (predict(target, 1000, "tanh").alignments for target in targets)
+    assert_array_equal(first, second)
+    assert_array_equal(first, third)
+
+
 def test_prediction_refuses_what_it_does_not_hold_for():
     given = CompositeTarget(6, 2, HermiteLayer([1.0]), directions=rank_one_directions(np.eye(6)[:1], 2))
     with pytest.raises(ValueError, match="directions must be drawn at random for a prediction at q >= 2"):

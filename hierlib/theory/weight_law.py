@@ -313,23 +313,40 @@ def label_points(label: Function, n_features: int, d: float, degree: int, *, rad
         Number of features.
     """
     features = _normal_points(n_features, mirrored=False)
-    probe = features[:_FLIPPED]
-    size = np.abs(label(probe)).max()
+    probe = features[:_FLIPPED].copy()  # a function may write into its argument
+    plain = _labels_at(label, probe.copy())
     flips = np.where(np.eye(n_features, dtype=bool), -1.0, 1.0)
-    even = all(np.abs(label(probe * flip) - label(probe)).max() <= _CONSTANT * size for flip in flips)
+    differences = (np.abs(_labels_at(label, probe * flip) - plain).max() for flip in flips)
+    even = all(difference <= _CONSTANT * np.abs(plain).max() for difference in differences)
     if not even:
         features = _normal_points(n_features, mirrored=True)
     law = np.full(len(features), 1 / len(features))
     scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
     if radial and degree > 1:
         scale, probability, mean_power = radial_scale(d, degree)
-    labels = np.array([label(np.sqrt(r) * features) for r in scale], dtype=float)
+    labels = np.array([_labels_at(label, np.sqrt(r) * features) for r in scale])
     exponent = exponent_of("label_features", labels, probability[:, None] * law)
     relevant = np.broadcast_to((probability / len(features) > _NEGLIGIBLE)[:, None], labels.shape)
     reweighted = (features**2).T * law
     labels = np.ldexp(labels, -exponent)
     cells = LabelGrid(law, reweighted, scale, probability, mean_power, relevant, labels, exponent)
     return LabelPoints(cells, features, even)
+
+
+def _labels_at(label: Function, features: np.ndarray) -> np.ndarray:
+    """Apply a user's function of features and refuse anything but a finite real number for each row."""
+    with np.errstate(all="ignore"):  # what is not finite is refused by name, in the place of numpy's warning
+        values = np.asarray(label(features))
+    if values.shape != features.shape[:1]:
+        msg = f"label_features must map an array to a number for each row, got {values.shape} from {features.shape}."
+        raise ValueError(msg)
+    if values.dtype.kind not in "fiub":
+        msg = f"label_features must give real numbers, got dtype {values.dtype}."
+        raise ValueError(msg)
+    if not np.isfinite(values).all():
+        msg = "label_features must give finite numbers, got NaN or infinite ones."
+        raise ValueError(msg)
+    return values.astype(float)
 
 
 @lru_cache(maxsize=2)
@@ -491,7 +508,9 @@ def joint_sample_law(weights: np.ndarray, sizes: np.ndarray) -> ScaledLaw:
     shares = [len(part) / len(weights) for part in groups]
     values = np.concatenate([law.values for law in laws])
     masses = np.concatenate([share * law.masses for share, law in zip(shares, laws, strict=True)])
-    scale = np.concatenate([np.full(len(law.values), sizes[part].mean()) for part, law in zip(groups, laws, strict=True)])
+    scale = np.concatenate(
+        [np.full(len(law.values), sizes[part].mean()) for part, law in zip(groups, laws, strict=True)]
+    )
     none = np.empty((0, len(values)))
     return ScaledLaw(values, masses, none, masses * values, none, 0, scale)
 
