@@ -164,7 +164,8 @@ def test_sizes_and_densities_accept_compositions():
     target = HierarchicalTarget(100, 1, n_features=2, gamma=0.4, seed=1)
     composed = SimpleNamespace(d=100, q=1, n_features=2, label_features=target.label_features)
     sizes = [critical_sample_sizes(t, "tanh") for t in (target, composed)]
-    assert_allclose(sizes[1], sizes[0], rtol=0.02)
+    # With two features of a hundred dimensions, counting them as noise or not changes a size by two per cent.
+    assert_allclose(sizes[1], sizes[0], rtol=0.04)
     z = np.linspace(-1, 1, 41)
     densities = [bulk_density(t, 1000, z, "tanh") for t in (target, composed)]
     assert_allclose(densities[1], densities[0], atol=0.02)
@@ -189,6 +190,17 @@ def test_alignments_are_predicted(target, transform, whiten):
     error = measured.std(axis=0, ddof=1) / np.sqrt(len(seeds))
     # Four standard errors, and what a spectrum of 120 levels rounds off.
     assert np.all(np.abs(measured.mean(axis=0) - predicted) < 4 * error + 0.03)
+
+
+def test_leaves_that_are_not_found_count_as_noise():
+    target = TreeTarget(150, 1, 5, 8, 1.0, 1.0, seed=0)
+    n, seeds = 40 * target.dim, range(8)
+    measured = spectral_alignments(target, n, "tanh", seeds)
+    predicted = predict(target, n, "tanh").alignments
+    # Of 40 leaves of 150 dimensions; without the others among the noise the mean would be off by 0.05.
+    found = np.argsort(-np.abs(target.eigenvalues))[:10]
+    error = measured[:, found].mean(axis=1).std(ddof=1) / np.sqrt(len(seeds))
+    assert_allclose(measured[:, found].mean(), predicted[found].mean(), atol=4 * error + 0.02)
 
 
 def test_estimator_learns_what_is_predicted_for_one_sample():

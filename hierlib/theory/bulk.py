@@ -366,7 +366,12 @@ class Model:
 
     def bulk(self, n: float) -> Bulk:
         """Return the bulk at sample size n."""
-        return Bulk(self.law_at(n), n / self.noise_dim, n, self.remainder)
+        bulk = Bulk(self.law_at(n), n / self.noise_dim, n, self.remainder)
+        if not self.composed:
+            return bulk
+        # A tree may have many leaves, and those that have not left the bulk are noise like any other direction.
+        inside = np.count_nonzero((bulk.visibility() <= 1).all(axis=1))
+        return Bulk(bulk.law, n / (self.noise_dim + inside), n, self.remainder) if inside else bulk
 
     def law_at(self, n: float) -> WeightLaw:
         """Return the law that n samples show: without what is too rare, which rules the heavy tails of compositions."""
