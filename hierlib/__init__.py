@@ -9,7 +9,8 @@ shortest way in.
 __version__ = "0.1.0"
 
 from hierlib.learn.estimator import HierarchicalSpectralRegressor
+from hierlib.model.compositions import TreeTarget
 from hierlib.model.target import HierarchicalTarget
 from hierlib.theory.asymptotics import predict
 
-__all__ = ["HierarchicalSpectralRegressor", "HierarchicalTarget", "predict"]
+__all__ = ["HierarchicalSpectralRegressor", "HierarchicalTarget", "TreeTarget", "predict"]

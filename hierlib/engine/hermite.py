@@ -16,7 +16,7 @@ from math import comb
 import numpy as np
 
 from hierlib.checks import check_array, check_integer
-from hierlib.engine.kernels import GroupedKernel, QuadraticKernel, fill_degree, lower_degrees, tile_width
+from hierlib.engine.kernels import ACCELERATOR_ROWS, GroupedKernel, QuadraticKernel, fill_degree, lower_degrees, tile_width
 from hierlib.engine.parallel import one_blas_thread
 
 __all__ = ["HermiteFeatures"]
@@ -40,6 +40,8 @@ class HermiteFeatures:
     ----------
     dim : int
         Number of features, D = C(d + q - 1, q).
+    radius_variance : float
+        Variance of :math:`\|x\|^2/\sqrt d` over the law whose features these are: 2.
 
     Raises
     ------
@@ -60,6 +62,8 @@ class HermiteFeatures:
     >>> features.transform(np.array([[1.0, 2.0]])).round(3)
     array([[0.   , 2.   , 2.121]])
     """
+
+    radius_variance = 2.0
 
     def __init__(self, n_inputs: int, degree: int) -> None:
         self.n_inputs = check_integer("n_inputs", n_inputs, low=1)
@@ -149,3 +153,7 @@ class HermiteFeatures:
         if self.degree == 2:
             return QuadraticKernel(self.n_inputs, k)
         return GroupedKernel(self.n_inputs, self.degree, k)
+
+    def accelerated_kernel(self, k: int) -> GroupedKernel:
+        """Products of large tiles of another library's arrays with k columns."""
+        return GroupedKernel(self.n_inputs, self.degree, k, rows=ACCELERATOR_ROWS)

@@ -79,6 +79,10 @@ class QuadraticKernel:
         scratch = np.empty((self.largest, tile.shape[1]), dtype=tile.dtype)
         self._add(sums, tile, self._project(packed, tile, scratch) * weights, scratch)
 
+    def accumulate(self, sums: list[np.ndarray], tile: np.ndarray, coefficients: np.ndarray) -> None:
+        """Add the features of a tile, weighted by each row of coefficients, shape (k, m), to the accumulators."""
+        self._add(sums, tile, coefficients, np.empty((self.largest, tile.shape[1]), dtype=tile.dtype))
+
     def unpack(self, sums: list[np.ndarray]) -> np.ndarray:
         """Turn accumulators into an array of shape (dim, k)."""
         d, (totals, *blocks) = self.d, sums
@@ -162,9 +166,15 @@ class GroupedKernel:
 
     def add_product(self, sums: list, packed: list, tile: Any, weights: Any) -> None:
         """Add the tile's F diag(weights) F^T V to the accumulators."""
-        xp = array_namespace(tile)
         hermite, lower = lower_degrees(tile, self.degree)
-        coefficients = self._project(packed, hermite, lower) * weights
+        self._add(sums, hermite, lower, self._project(packed, hermite, lower) * weights)
+
+    def accumulate(self, sums: list, tile: Any, coefficients: Any) -> None:
+        """Add the features of a tile, weighted by each row of coefficients, shape (k, m), to the accumulators."""
+        self._add(sums, *lower_degrees(tile, self.degree), coefficients)
+
+    def _add(self, sums: list, hermite: list, lower: list, coefficients: Any) -> None:
+        xp = array_namespace(coefficients)
         for j, (power, lo, hi, features) in enumerate(self.groups):
             rest = lower[self.degree - power][-features.shape[1] :, :]
             scaled = xp.reshape(coefficients[:, None, :] * hermite[power][lo:hi, :], (self.k * (hi - lo), -1))

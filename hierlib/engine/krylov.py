@@ -201,7 +201,7 @@ class _Search:
         # Columns are contiguous, and appended to without a copy of those before.
         basis, products = (np.empty((len(start), most), order="F") for _ in range(2))
         projected = np.empty((most, most))
-        old, size = 0, _append(basis, 0, start, self.rng)
+        old, size = 0, append_orthonormal(basis, 0, start, self.rng)
         for n_products in range(1, max_products + 1):
             products[:, old:size] = checked_product(self.operator, basis[:, old:size])
             projected[:size, old:size] = basis[:, :size].T @ products[:, old:size]
@@ -223,7 +223,7 @@ class _Search:
                 size = len(leading)
                 basis[:, :size], products[:, :size] = vectors, images
                 projected[:size, :size] = np.diag(leading)
-            old, size = size, _append(basis, size, defects[:, np.flatnonzero(open_pairs[:k])[:block]], self.rng)
+            old, size = size, append_orthonormal(basis, size, defects[:, np.flatnonzero(open_pairs[:k])[:block]], self.rng)
         return Eigenpairs(leading[:k], vectors[:, :k], residuals[:k], n_products, bool(converged))
 
     def may_hide_copies(self, pairs: Eigenpairs, width: int) -> bool:
@@ -244,7 +244,7 @@ class _Search:
         return ROUNDING_ERRORS * self.rounding * np.abs(values).max()
 
 
-def _append(basis: np.ndarray, size: int, block: np.ndarray, rng: np.random.Generator) -> int:
+def append_orthonormal(basis: np.ndarray, size: int, block: np.ndarray, rng: np.random.Generator) -> int:
     """Extend the `size` orthonormal columns of a basis by those of a block, or random ones where these add nothing."""
     before, grown = basis[:, :size], size + block.shape[1]
     block = block / power_of_two(block, axis=0)

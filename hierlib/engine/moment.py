@@ -23,7 +23,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from hierlib.checks import check_array, check_choice, check_integer, check_jobs
 from hierlib.engine.hermite import HermiteFeatures
-from hierlib.engine.kernels import ACCELERATOR_ROWS, GroupedKernel, QuadraticKernel, tile_width, to_numpy
+from hierlib.engine.inputs import InputLaw, features_of_law, input_law
+from hierlib.engine.kernels import GroupedKernel, QuadraticKernel, tile_width, to_numpy
 from hierlib.engine.parallel import ordered_map, progress
 from hierlib.engine.scaling import normalized, power_of_two, varies
 from hierlib.engine.streams import InputBatch, VirtualSample
@@ -171,6 +172,8 @@ class MomentOperator(LinearOperator):
         The w, one a sample in order; the labels y by default. Fewer than there are samples select the first ones.
     degree : int, default 2
         Degree q of the features.
+    inputs : str or InputLaw, default "gauss"
+        Law whose orthonormal polynomials the features are (`hierlib.engine.inputs.input_law`).
     normalize : bool, default False
         Compute the features from :math:`\sqrt d\,x/\|x\|` instead of x, whatever its size; 0 stays 0.
     dtype : {"float32", "float64"}, default "float32"
@@ -223,11 +226,13 @@ class MomentOperator(LinearOperator):
         weights: np.ndarray | None = None,
         *,
         degree: int = 2,
+        inputs: str | InputLaw = "gauss",
         normalize: bool = False,
         dtype: str = "float32",
         n_jobs: int | None = -1,
     ) -> None:
         check_integer("degree", degree, low=1)
+        input_law(inputs)
         self.product_dtype = np.dtype(check_choice("dtype", dtype, ("float32", "float64")))
         self.n_jobs = check_jobs(n_jobs)
         self.data = DataSet.of(data)
@@ -240,7 +245,8 @@ class MomentOperator(LinearOperator):
         if not len(self.weights):
             msg = "weights must hold at least one sample, got 0."
             raise ValueError(msg)
-        self.features = HermiteFeatures(self.data.n_inputs, degree)
+        self.features = features_of_law(inputs, self.data.n_inputs, degree)
+        self.inputs = inputs
         self.normalize = normalize
         self.samples_read = 0
         self._unit = power_of_two(self.weights)
@@ -255,6 +261,7 @@ class MomentOperator(LinearOperator):
             self.data,
             self.weights[:n_samples],
             degree=self.features.degree,
+            inputs=self.inputs,
             normalize=self.normalize,
             dtype=self.product_dtype.name,
             n_jobs=self.n_jobs,
@@ -296,13 +303,60 @@ class MomentOperator(LinearOperator):
             products = self._multiply_there(X, V)
         else:
             kernel = self.features.kernel(V.shape[1])
-            packed, sums = kernel.pack(V.astype(self.product_dtype)), kernel.zero_sums()
-            for part in self._map_tiles(partial(_packed_sums, kernel, packed), n_jobs=self.n_jobs):
-                for total, term in zip(sums, part, strict=True):
-                    total += term
-            products = kernel.unpack(sums)
+            packed = kernel.pack(V.astype(self.product_dtype))
+            products = self._sum(kernel, partial(_packed_sums, kernel, packed))
         self.samples_read += len(self.weights)
         return self._mean(products, V) * units
+
+    def pencil(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r"""Multiply columns by the matrix and by the second moments of the features, in one pass.
+
+        Parameters
+        ----------
+        V : array_like, shape (dim, k)
+            Real columns.
+
+        Returns
+        -------
+        ndarray, shape (dim, k)
+            The matrix times V.
+        ndarray, shape (dim, k)
+            :math:`\hat SV`, :math:`\hat S=\frac1n\sum_\mu F_\mu F_\mu^\top`.
+        """
+        V = check_array("columns", V, shape=(self.shape[1], None)).astype(float, copy=False)
+        units, k = power_of_two(V, axis=0), V.shape[1]
+        V = V / units
+        X = self.data.arrays[0] if self.data.arrays else None
+        if is_array_api_obj(X) and not is_numpy_array(X):
+            products = self._multiply_there(X, V, pencil=True)
+        else:
+            kernel, collector = self.features.kernel(k), self.features.kernel(2 * k)
+            packed = kernel.pack(V.astype(self.product_dtype))
+            products = self._sum(collector, partial(_pencil_sums, kernel, collector, packed))
+        self.samples_read += len(self.weights)
+        weighted, plain = self._mean(products[:, :k], V), products[:, k:] / len(self.weights)
+        return weighted * units, plain * units
+
+    def dense_pencil(self) -> tuple[np.ndarray, np.ndarray]:
+        r"""Form the matrix and :math:`\hat S`, each of shape (dim, dim), in twice the operations of `to_dense`."""
+        ones = MomentOperator(
+            self.data,
+            np.ones(len(self.weights)),
+            degree=self.features.degree,
+            inputs=self.inputs,
+            normalize=self.normalize,
+            dtype=self.product_dtype.name,
+            n_jobs=self.n_jobs,
+        )
+        return self.to_dense(), ones.to_dense() + np.eye(self.shape[0])
+
+    def _sum(self, kernel: Any, function: Callable) -> np.ndarray:
+        """Sum a function of the tiles over all shards into an array of shape (dim, columns of the kernel)."""
+        sums = kernel.zero_sums()
+        for part in self._map_tiles(function, n_jobs=self.n_jobs):
+            for total, term in zip(sums, part, strict=True):
+                total += term
+        return kernel.unpack(sums)
 
     def _mean(self, products: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Take the mean and subtract the identity's product with V, given the sum of F diag(w) F^T V at unit size."""
@@ -314,22 +368,28 @@ class MomentOperator(LinearOperator):
             raise ValueError(msg)
         return (products - self._total * V) / len(self.weights) * self._unit
 
-    def _multiply_there(self, X, V: np.ndarray) -> np.ndarray:
-        """Sum of F diag(w) F^T V over an array of another library, on its device."""
+    def _multiply_there(self, X, V: np.ndarray, *, pencil: bool = False) -> np.ndarray:
+        """Sum of F diag(w) F^T V over an array of another library, on its device; with `pencil`, beside F F^T V."""
         if X.shape[0] < len(self.weights):
             raise _other_length(len(self.weights), X.shape[0])
         xp = array_namespace(X)
         dtype = getattr(xp, self.product_dtype.name)
-        kernel = GroupedKernel(self.features.n_inputs, self.features.degree, V.shape[1], rows=ACCELERATOR_ROWS)
-        packed, sums = kernel.pack(V.astype(self.product_dtype), like=X), kernel.zero_sums(like=X)
+        kernel = self.features.accelerated_kernel(V.shape[1])
+        collector = self.features.accelerated_kernel(2 * V.shape[1]) if pencil else kernel
+        packed, sums = kernel.pack(V.astype(self.product_dtype), like=X), collector.zero_sums(like=X)
         for start in range(0, len(self.weights), ACCELERATOR_TILE):
             weights = self.weights[start : start + ACCELERATOR_TILE] / self._unit
             tile = X[start : start + len(weights), :].T
             if self.normalize:
                 tile = normalized(tile if tile.dtype == xp.float32 else xp.astype(tile, xp.float64), dtype)
             tile = xp.astype(tile, dtype)
-            kernel.add_product(sums, packed, tile, xp.asarray(weights, dtype=dtype, device=device(X)))
-        return kernel.unpack(sums)
+            there = xp.asarray(weights, dtype=dtype, device=device(X))
+            if pencil:
+                plain = kernel.project(packed, tile)
+                collector.accumulate(sums, tile, xp.concat([plain * there, plain], axis=0))
+            else:
+                kernel.add_product(sums, packed, tile, there)
+        return collector.unpack(sums)
 
     def _map_tiles(self, function: Callable, n_jobs: int | None) -> Iterator:
         """Apply a function of the tiles of a shard, pairs (inputs, weights), to all shards in order."""
@@ -542,6 +602,16 @@ def _tiles(normalize: bool, dtype: np.dtype, unit: float, X: np.ndarray, weights
             tile = normalized(tile, dtype) if normalize else tile
             tiles.append((tile, (weights[start : start + width] / unit).astype(dtype)))
     return tiles
+
+
+def _pencil_sums(kernel: Any, collector: Any, packed: list, tiles: Iterable) -> list:
+    """Sums of F diag(w) F^T V beside F F^T V: one set of projections serves both."""
+    sums = collector.zero_sums()
+    with np.errstate(over="ignore", invalid="ignore"):
+        for tile, weights in tiles:
+            plain = kernel.project(packed, tile)
+            collector.accumulate(sums, tile, np.concatenate([plain * weights, plain]))
+    return sums
 
 
 def _packed_sums(kernel: QuadraticKernel | GroupedKernel, packed: list, tiles: Iterable) -> list:

@@ -1,4 +1,4 @@
-"""Virtual samples: standard normal inputs that are drawn when they are read, labelled by any function, never stored.
+"""Virtual samples: random inputs that are drawn when they are read, labelled by any function, never stored.
 
 A sample is a list of recipes, one a batch, each from its own child of a seed sequence, so that it reads the same again
 and again, in any number of workers. It knows a label function, not what is behind it. A batch holds 16 MiB at most.
@@ -16,13 +16,15 @@ from hierlib.engine.parallel import ordered_map
 
 __all__ = ["InputBatch", "VirtualSample"]
 
+Sampler = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+
 # Numbers drawn from one child seed, at most: 16 MiB, so that several batches fit in memory in any dimension.
 BATCH_NUMBERS = 2**21
 
 
 @dataclass(frozen=True)
 class InputBatch:
-    """The recipe of one batch of standard normal inputs: small to send, drawn where it is needed.
+    """The recipe of one batch of inputs: small to send, drawn where it is needed.
 
     Parameters
     ----------
@@ -30,18 +32,22 @@ class InputBatch:
         Shape of the batch.
     seed, index : int
         Seed of the sample and number of the batch in it.
+    sampler : callable, optional
+        Takes a ``numpy.random.Generator`` and a shape, returns inputs; standard normal by default.
     """
 
     rows: int
     d: int
     seed: int
     index: int
+    sampler: Sampler | None = None
 
     def draw(self) -> np.ndarray:
         """Draw the batch, shape (rows, d)."""
         # Spawn key (1, index): the children of a target's own seed start with 0.
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, self.index)))
-        return rng.standard_normal((self.rows, self.d))
+        shape = (self.rows, self.d)
+        return self.sampler(rng, shape) if self.sampler else rng.standard_normal(shape)
 
 
 class VirtualSample:
@@ -57,6 +63,8 @@ class VirtualSample:
         Number of samples, from 1 to 10**10.
     seed : int
         Seed of the inputs.
+    sampler : callable, optional
+        As for `InputBatch`.
 
     Attributes
     ----------
@@ -64,7 +72,14 @@ class VirtualSample:
         The recipes of the inputs, in order.
     """
 
-    def __init__(self, label: Callable[[np.ndarray], np.ndarray], d: int, n_samples: int, seed: int) -> None:
+    def __init__(
+        self,
+        label: Callable[[np.ndarray], np.ndarray],
+        d: int,
+        n_samples: int,
+        seed: int,
+        sampler: Sampler | None = None,
+    ) -> None:
         self.label = label
         self.d = d
         self.n_samples = check_integer("n", n_samples, low=1, high=10**10)
@@ -73,7 +88,8 @@ class VirtualSample:
         size = max(64, min(8192, BATCH_NUMBERS // d))
         starts = range(0, self.n_samples, size)
         self.input_batches = [
-            InputBatch(min(size, self.n_samples - start), d, self.seed, index) for index, start in enumerate(starts)
+            InputBatch(min(size, self.n_samples - start), d, self.seed, index, sampler)
+            for index, start in enumerate(starts)
         ]
 
     def __len__(self) -> int:

@@ -1,8 +1,8 @@
 """The estimators: Algorithm 1 of the paper and what it is compared with.
 
 ``estimator`` is the layer-wise spectral estimator, with its ``pilot`` for the learned label transform and its
-``second_layer``; ``baselines`` are learners without hierarchy, of the pieces in ``shallow``; ``sweep`` runs grids of
-fits.
+``second_layer``; ``input_whitening`` goes before it where inputs are correlated; ``baselines`` are learners without
+hierarchy, of the pieces in ``shallow``; ``sweep`` runs grids of fits.
 """
 
 from hierlib.learn.baselines import (
@@ -20,6 +20,7 @@ from hierlib.learn.baselines import (
     sample_energy,
 )
 from hierlib.learn.estimator import HierarchicalSpectralRegressor
+from hierlib.learn.input_whitening import InputWhitening, tyler_scatter
 from hierlib.learn.sweep import learning_curve, learning_point, run
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "DegreeTwoProjection",
     "HermiteMap",
     "HierarchicalSpectralRegressor",
+    "InputWhitening",
     "InvariantKernelRidge",
     "RandomFeatures",
     "compare_point",
@@ -39,4 +41,5 @@ __all__ = [
     "make_learner",
     "run",
     "sample_energy",
+    "tyler_scatter",
 ]

@@ -70,7 +70,8 @@ def sums_of_batch(
     cell, weights = columns[:, 0].astype(int), columns[:, 1]
     X = normalized(X.T, float).T if normalize else X.astype(float, copy=False)
     squares = None if normalize else np.sum(X**2, axis=1)
-    scale = effective_weights(np.ones(len(X)), X.shape[1], features.degree, squares)
+    ones, spread = np.ones(len(X)), features.radius_variance
+    scale = effective_weights(ones, X.shape[1], features.degree, squares, radius_variance=spread)
     h = features.project(X, components)  # sqrt(R) times a feature of unit second moment
     v = (scale * weights)[:, None]
     excess = leave_one_out(h, v[:, 0], s) ** 2 - scale[:, None]

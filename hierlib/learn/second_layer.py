@@ -15,7 +15,13 @@ __all__ = ["best_quadratic_form", "moments_of_batch"]
 
 
 def moments_of_batch(
-    features: HermiteFeatures, components: np.ndarray, s: np.ndarray, squares: bool, X: np.ndarray, columns: np.ndarray
+    features: HermiteFeatures,
+    components: np.ndarray,
+    s: np.ndarray,
+    offsets: np.ndarray,
+    squares: bool,
+    X: np.ndarray,
+    columns: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sum what the second layer needs over a batch.
 
@@ -27,12 +33,14 @@ def moments_of_batch(
         First layer.
     s : ndarray, shape (k,)
         For `hierlib.theory.shrinkage.leave_one_out`; zeros leave the features as they are.
+    offsets : ndarray, shape (k,)
+        For the same; zeros if the features were not whitened by the sample.
     squares : bool
         Whether least squares is wanted.
     X : ndarray, shape (m, d)
         Inputs.
-    columns : ndarray, shape (m, 2)
-        Centred labels, NaN for samples to be skipped, and effective weights.
+    columns : ndarray, shape (m, 3)
+        Centred labels, NaN for samples to be skipped, effective weights, and the effective weights of ones.
 
     Returns
     -------
@@ -44,11 +52,11 @@ def moments_of_batch(
         First-layer features of the samples that were not skipped.
     """
     used = ~np.isnan(columns[:, 0])
-    labels, weights = columns[used].T
+    labels, weights, sizes = columns[used].T
     # What overflows is refused where the sums are used.
     with np.errstate(over="ignore", invalid="ignore"):
         # In double precision whatever that of the batch: four features are multiplied below.
-        h1 = leave_one_out(features.project(X[used].astype(float, copy=False), components), weights, s)
+        h1 = leave_one_out(features.project(X[used].astype(float, copy=False), components), weights, s, sizes, offsets)
         moment = (h1 * labels[:, None]).T @ h1
         if not squares:
             return moment, np.zeros((1, 1)), h1

@@ -3,8 +3,9 @@
 ``thresholds`` and ``rates`` are the paper's, with the finite sums beside every limit; ``perturbation`` is the resolvent
 expansion of its proofs. The rest is this book's: ``asymptotics`` predicts a spectrum, alignments and errors at finite
 n/D and d, from the law of the sample weights (``weight_law``), the bulk of noise (``bulk``), the part of the population
-matrix that is no spike (``remainder``) and the scalar readout (``readout``); ``shrinkage`` does so for one sample
-without knowing the target, ``label_transforms`` finds the labels' best function. Knows no target class and no
+matrix that is no spike (``remainder``) and the scalar readout (``readout``); ``whitening`` does so relative to the
+sample's second moments, ``population`` at infinitely many samples for any law of the inputs, ``shrinkage`` for one sample
+without knowing the target; ``label_transforms`` finds the labels' best function. Knows no target class and no
 estimator.
 """
 
@@ -34,6 +35,7 @@ from hierlib.theory.perturbation import (
     spectral_gaps,
     spectral_projector,
 )
+from hierlib.theory.population import population_matrix
 from hierlib.theory.rates import (
     local_exponent,
     mse_exponent,
@@ -66,6 +68,7 @@ from hierlib.theory.thresholds import (
     recovery_threshold,
     visible_stretch,
 )
+from hierlib.theory.whitening import WhitenedOutliers, whitened_outliers
 
 __all__ = [
     "EigenvalueShift",
@@ -74,6 +77,7 @@ __all__ = [
     "Prediction",
     "SampleBulk",
     "TargetParameters",
+    "WhitenedOutliers",
     "alignment_error",
     "bulk_density",
     "convergence_radius",
@@ -104,6 +108,7 @@ __all__ = [
     "observed_alignment",
     "optimal_label_transform",
     "partial_recovery_factor",
+    "population_matrix",
     "population_remainder",
     "predict",
     "recovered_count",
@@ -117,4 +122,5 @@ __all__ = [
     "visible_stretch",
     "weight_tail",
     "weight_tail_rate",
+    "whitened_outliers",
 ]

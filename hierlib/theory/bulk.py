@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from hierlib.checks import check_array, check_callable, check_choice, check_integer
+from hierlib.checks import check_array, check_callable, check_choice, check_integer, check_real
 from hierlib.theory.remainder import MAX_DEGREE, MAX_DIM, RemainderLaw, remainder_law
 from hierlib.theory.weight_law import (
     WEIGHT_GRID,
     Function,
     LabelGrid,
+    ScaledLaw,
     WeightLaw,
+    joint_law,
     label_grid,
+    label_points,
     transformed_labels,
     weight_law,
 )
@@ -34,6 +37,7 @@ _HEIGHTS = 45  # above the real axis, at which the density is continued from far
 _HASHED = 512  # one label in so many tells tables apart, before all are compared
 _CELL = 0.0025  # of the tail of v, over v: about a step of its grid
 _TABLE = 129  # points on which phi_i is tabulated between 0 and an edge
+_MOST_FEATURES = 4096  # of a composition: they are coordinates of quasi-random points
 _WEIGHT_RANGE = (1e-100, 1e100)  # squares are floats
 
 
@@ -223,6 +227,23 @@ class Bulk:
             beyond[side] = self._levels(s, *moments)[0], counts
         return beyond
 
+    def edge_factor(self, side: int) -> float:
+        """Eigenvalues an edge gains over the imaginary part of n s: 1, but for `hierlib.theory.whitening`."""
+        return 1.0
+
+    def level_noise(self, s: np.ndarray) -> np.ndarray:
+        """Standard deviation of h_i^2 v/(1 - vs) summed over the sample, over n: the variance of h_i^2 is 2."""
+        kernel, _ = resolvent_kernels(1 - s[:, None] * self.law.values)
+        return np.sqrt(2 / self.n * ((self.law.values * kernel) ** 2 @ self.law.masses))
+
+    def squared_resolvents(self, s: np.ndarray) -> np.ndarray:
+        """Evaluate 1/(1 - vs)^2 on the atoms of the law, shape (k, m)."""
+        return resolvent_kernels(1 - s[:, None] * self.law.values)[1]
+
+    def sample_moments(self, feature: np.ndarray, s: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+        """Factor by which the estimator's features differ from those of unit directions, squared: none."""
+        return np.ones(len(s))
+
     def edge_alignment(self, side: int, z: float) -> np.ndarray:
         r"""Squared cosine of each feature with the bulk's eigenvectors between its edge and `z`, shape (d1,).
 
@@ -234,7 +255,8 @@ class Bulk:
         """
         edge = np.array([self.edges[side]])
         level = float(self.levels(edge)[0][0])
-        curvature = 2 * self.edge_scales[side] ** 3 * self.n**2
+        factor = self.edge_factor(side)
+        curvature = 2 * self.edge_scales[side] ** 3 * self.n**2 * factor**2
         eta = np.sqrt(2 * max(side * (level - z), 0.0) / curvature)
         _, _, phi, phi_slope = (part[..., 0] for part in self.moments(edge))
         x, x_slope = self.delta * edge * phi, self.delta * (phi + edge * phi_slope)
@@ -244,7 +266,7 @@ class Bulk:
         t = eta * np.abs(a_slope / a)
         # (t - arctan t)/t^3, by its series where that would cancel.
         shape = np.where(t < 0.02, 1 / 3 - t**2 / 5, (t - np.arctan(t)) / np.maximum(t, 0.02) ** 3)
-        return self.delta * curvature / np.pi * (a - edge * a_slope) * eta**3 / a**2 * shape
+        return self.delta * factor * curvature / np.pi * (a - edge * a_slope) * eta**3 / a**2 * shape
 
     def density(self, z: np.ndarray) -> np.ndarray:
         """Density of the noise eigenvalues at `z`, per unit and per dimension."""
@@ -346,7 +368,13 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Model:
-    """A target seen through one choice of options: the part of a prediction that does not depend on n."""
+    r"""A target seen through one choice of options: the part of a prediction that does not depend on n.
+
+    `d` is that of the radius: :math:`\|x\|^2/d` varies like a chi-square's of so many degrees of freedom. A target is
+    `composed` where the label is no function of the sum that `weights` define, but any function `link` of the features:
+    `weights` are then the strengths, and where signs of single features matter, everything is along the columns of
+    `axes`. A law that is `observed` is that of one sample.
+    """
 
     weights: np.ndarray
     cells: LabelGrid
@@ -355,31 +383,48 @@ class Model:
     remainder: RemainderLaw
     link: Function
     degree: int
-    d: int
+    d: float
+    composed: bool = False
+    axes: np.ndarray | None = None
+    observed: bool = False
 
     @property
     def limits(self) -> np.ndarray:
-        """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,)."""
-        return self.noise_dim * self.law.variance / self.law.strengths**2
+        """Thresholds n_i = (D - d1) E[v^2] / theta_i^2 of the limit n/D large, shape (d1,).
+
+        Whitened by the sample, D - d1 more.
+        """
+        with np.errstate(divide="ignore"):  # infinite where the label shows nothing of a feature
+            limits = self.noise_dim * self.law.variance / self.law.strengths**2
+        return limits + self.noise_dim if isinstance(self.law, ScaledLaw) else limits
 
     def bulk(self, n: float) -> Bulk:
         """Return the bulk at sample size n."""
-        return Bulk(self.law, n / self.noise_dim, n, self.remainder)
+        bulk = Bulk(self.law_at(n), n / self.noise_dim, n, self.remainder)
+        if not self.composed:
+            return bulk
+        # A tree may have many leaves, and those that have not left the bulk are noise like any other direction.
+        inside = np.count_nonzero((bulk.visibility() <= 1).all(axis=1))
+        return Bulk(bulk.law, n / (self.noise_dim + inside), n, self.remainder) if inside else bulk
+
+    def law_at(self, n: float) -> WeightLaw:
+        """Return the law that n samples show: without what is too rare, which rules the heavy tails of compositions."""
+        return self.law.within_reach(n) if self.composed and not self.observed else self.law
 
 
 @dataclass(frozen=True, eq=False)
 class _Table:
     """What a law is computed from. Equal tables hold equal numbers, whatever functions these came from."""
 
-    key: tuple[bytes, int, int, int]
+    key: tuple[bytes, float, int, int, str]
     cells: LabelGrid
     transformed: np.ndarray | None
 
     def __hash__(self) -> int:
-        return hash((self.key, self.cells.labels[0, ::_HASHED].tobytes()))
+        return hash((self.key, self.cells.labels.ravel()[::_HASHED].tobytes()))
 
     def __eq__(self, other: object) -> bool:
-        # The other arrays of the cells follow from the key: weights, d, degree, exponent.
+        # The other arrays of the cells follow from the key: weights, d, degree, exponent, points.
         if not isinstance(other, _Table) or self.key != other.key:
             return False
         if self.transformed is None or other.transformed is None:
@@ -390,18 +435,33 @@ class _Table:
 
 
 @lru_cache(maxsize=8)
-def _remembered_law(table: _Table, normalize: bool) -> WeightLaw:
-    return weight_law(table.cells, table.transformed, normalize=normalize)
+def _remembered_law(table: _Table, normalize: bool, whiten: bool) -> WeightLaw:
+    return (joint_law if whiten else weight_law)(table.cells, table.transformed, normalize=normalize)
 
 
 def build_model(
-    target: Any, transform: str | Function | None, *, radial: bool, remainder: bool, normalize: bool
+    target: Any,
+    transform: str | Function | None,
+    *,
+    radial: bool,
+    remainder: bool,
+    normalize: bool,
+    whiten: bool = False,
 ) -> Model:
-    """Tabulate a target and a transform. The law of these values is remembered; the functions may change."""
-    weights, d, degree, link = _check_target(target)
-    noise_dim = comb(d + degree - 1, degree) - len(weights)
+    """Tabulate a target and a transform. The law of these values is remembered; the functions may change.
+
+    If `whiten`, the law is that of W and R for `hierlib.theory.whitening.WhitenedBulk`.
+    """
+    composed = _is_composition(target)
+    weights, d, degree, function = (_check_composition if composed else _check_target)(target)
+    # A target with other inputs than Gaussian ones says so: fewer features, or a radius that fluctuates otherwise.
+    spread = check_real("radius_variance", getattr(target, "radius_variance", 2.0), low=0)
+    noise_dim = check_integer("dim", getattr(target, "dim", comb(d + degree - 1, degree)), low=1) - len(weights)
+    hermite, radial = radial, radial and spread > 0
+    radius_d = d if spread == 2 else 2 * d / (spread or 2.0)
     if noise_dim < 1:
-        msg = f"weights must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
+        name = "n_features" if composed else "weights"
+        msg = f"{name} must number fewer than D = {noise_dim + len(weights)}, got {len(weights)}."
         raise ValueError(msg)
     if noise_dim > MAX_DIM:
         msg = f"d and q must give D <= {MAX_DIM}, got d = {d}, q = {degree}."
@@ -409,12 +469,48 @@ def build_model(
     if isinstance(transform, str):
         check_choice("label_transform", transform, ("tanh",))
         transform = np.tanh
-    cells = label_grid(weights, d, degree, link, radial=radial)
+    points = axes = None
+    if composed:
+        points = label_points(function, len(weights), radius_d, degree, radial=radial)
+        cells = points.cells
+    else:
+        cells = label_grid(weights, radius_d, degree, function, radial=radial)
     transformed = transformed_labels(cells, transform)
-    table = _Table((weights.tobytes(), d, degree, cells.exponent), cells, transformed)
-    rest = remainder_law(d, degree, noise_dim) if radial and remainder else RemainderLaw()
-    law = _remembered_law(table, bool(normalize))
-    return Model(weights, cells, law, noise_dim, rest, link, degree, d)
+    along, laid_out = cells, "grid"
+    if points is not None:
+        laid_out = "even" if points.even else "mirrored"
+        axes = points.principal_axes(transformed)
+        if axes is not None:
+            along = points.along(axes)
+    table = _Table((weights.tobytes(), radius_d, degree, cells.exponent, laid_out), along, transformed)
+    rest = remainder_law(d, degree, noise_dim) if hermite and remainder else RemainderLaw()
+    law = _remembered_law(table, bool(normalize), bool(whiten))
+    if not composed:
+        return Model(weights, cells, law, noise_dim, rest, function, degree, radius_d)
+    return Model(law.strengths, cells, law, noise_dim, rest, function, degree, radius_d, composed, axes)
+
+
+def _is_composition(target: Any) -> bool:
+    """Whether a target says its label as a function of the features and not by weights and link."""
+    return hasattr(target, "label_features") and not hasattr(target, "link_function")
+
+
+def _check_composition(target: Any) -> tuple[np.ndarray, int, int, Function]:
+    """Return a place for each feature, d, q and the label's function of any target that has them."""
+    missing = [name for name in ("n_features", "d", "q") if not hasattr(target, name)]
+    if missing:
+        msg = f"target must have the attributes n_features, d, q and label_features, got a {type(target).__name__}."
+        raise ValueError(msg)
+    count = check_integer("n_features", target.n_features, low=1, high=_MOST_FEATURES)
+    d = check_integer("d", target.d, low=2, high=MAX_DIM)
+    degree = check_integer("q", target.q, low=1, high=MAX_DEGREE)
+    if degree > 1 and not getattr(target, "random_directions", True):
+        msg = (
+            "directions must be drawn at random for a prediction at q >= 2: features along given ones, such as those "
+            f"of rank one, need not be nearly Gaussian; got given ones and q = {degree}."
+        )
+        raise ValueError(msg)
+    return np.zeros(count), d, degree, check_callable("label_features", target.label_features)
 
 
 def _check_target(target: Any) -> tuple[np.ndarray, int, int, Function]:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import gammaincinv, ndtr, ndtri
 from scipy.stats import qmc
 
-from hierlib.theory.bulk import Model, resolvent_kernels
+from hierlib.theory.bulk import Model
 from hierlib.theory.weight_law import WeightLaw, apply
 
 _POINTS = 2**14  # for the errors
@@ -20,14 +20,13 @@ _COORDINATES = 2**20  # or this many coordinates, if that is fewer points
 _BINS = 16  # pieces of the scalar readout
 
 
-def in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """Mean of u (h_hat^2 - 1) over the sample that h_hat was learned on.
+def in_sample_weights(law: WeightLaw, feature: np.ndarray, aligned: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Mean of u (h_hat^2 - 1) over the sample that h_hat was learned on, given `Bulk.squared_resolvents`.
 
     It is the derivative of the eigenvalue when the weights v are moved along u: for u = v, the eigenvalue itself.
     """
-    _, kernel = resolvent_kernels(1 - s[:, None] * law.values)
-    noise = kernel @ law.label_masses
-    signal = np.einsum("im,im->i", kernel, law.label_reweighted[feature])
+    noise = squares @ law.label_masses
+    signal = np.einsum("im,im->i", squares, law.label_reweighted[feature])
     return (1 - aligned) * noise + aligned * signal
 
 
@@ -62,13 +61,20 @@ def readout_error(
     if model.cells.scale.size > 1:
         scale = _squared_radii(len(points), model.d) ** model.degree / model.cells.mean_power
     learned = np.sqrt(aligned)[:, None] * h[feature] + np.sqrt(1 - aligned)[:, None] * xi[:kept]
-    moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
-    true_sum, feature_sum = true_weights @ h**2, weights @ learned**2 + lost @ xi[kept:] ** 2
-    weights = np.append(weights, lost)
-    true_sum, feature_sum = _match(true_sum, feature_sum, 2 * np.append(moments, weights @ weights))
-    argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
-    y = np.ldexp(apply("link_function", model.link, argument), -model.cells.exponent)
-    feature_sum = scale * (feature_sum + weights.sum())
+    feature_sum = weights @ learned**2 + lost @ xi[kept:] ** 2
+    if model.composed:
+        h = h[np.argsort(order)].T
+        y = model.link(np.sqrt(scale)[:, None] * (h if model.axes is None else h @ model.axes.T))
+        feature_sum = scale * feature_sum
+    else:
+        moments = np.array([np.sum(true_weights**2), aligned @ (weights * true_weights[feature])])
+        weights = np.append(weights, lost)
+        moments = 2 * np.append(moments, weights @ weights)
+        true_sum, feature_sum = _match(true_weights @ h**2, feature_sum, moments)
+        argument = (scale * (true_sum + true_weights.sum()) - true_weights.sum()) / np.sqrt(2)
+        y = apply("link_function", model.link, argument)
+        feature_sum = scale * (feature_sum + weights.sum())
+    y = np.ldexp(y, -model.cells.exponent)
 
     order = np.argsort(feature_sum)
     x, y = feature_sum[order].reshape(_BINS, -1), y[order].reshape(_BINS, -1)

@@ -8,6 +8,7 @@ second sample is needed. Not in the paper; the chapter *Visible Thresholds* deri
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import comb
 
 import numpy as np
@@ -17,7 +18,8 @@ from hierlib.checks import check_array, check_integer, check_real
 from hierlib.engine.scaling import power_of_two
 from hierlib.theory.bulk import Bulk
 from hierlib.theory.remainder import RemainderLaw, remainder_coefficient
-from hierlib.theory.weight_law import WeightLaw, empirical_law
+from hierlib.theory.weight_law import WeightLaw, empirical_law, joint_sample_law
+from hierlib.theory.whitening import WhitenedBulk, check_above
 
 __all__ = [
     "SampleBulk",
@@ -35,7 +37,14 @@ _END_VARIANCE = 2.0
 _SMALLEST = 1e-6  # of an edge's s: eigenvalues that far out do not occur
 
 
-def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: np.ndarray | None = None) -> np.ndarray:
+def effective_weights(
+    weights: np.ndarray,
+    d: int,
+    degree: int,
+    squared_norms: np.ndarray | None = None,
+    *,
+    radius_variance: float = 2.0,
+) -> np.ndarray:
     r"""Return the weights that the moment matrix gives to features of unit second moment.
 
     .. math:: v_\mu = w_\mu\,\frac{(\|x_\mu\|^2/d)^q}{\prod_{k<q}(1+2k/d)},
@@ -50,6 +59,8 @@ def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: n
         Input dimension and degree q of the features.
     squared_norms : array_like, shape (n,), optional
         The :math:`\|x_\mu\|^2`; by default the inputs are taken as normalised.
+    radius_variance : float, default 2
+        Variance of :math:`\|x\|^2/\sqrt d`, which stands in the place of the 2: that of Gaussian inputs.
 
     Returns
     -------
@@ -70,7 +81,7 @@ def effective_weights(weights: np.ndarray, d: int, degree: int, squared_norms: n
     """
     weights = check_array("weights", weights, shape=(None,)).astype(float)
     d, degree = check_integer("d", d, low=1), check_integer("degree", degree, low=1)
-    mean_power = np.prod(1 + 2 * np.arange(degree) / d)
+    mean_power = np.prod(1 + check_real("radius_variance", radius_variance, low=0) * np.arange(degree) / d)
     if squared_norms is None:
         return weights / mean_power
     norms = check_array("squared_norms", squared_norms, shape=weights.shape).astype(float)
@@ -133,6 +144,11 @@ class SampleBulk:
         Effective weights v, of both signs.
     d, degree : int
         Input dimension, and degree q of the features.
+    dim : int, optional
+        Number D of features, that of the Hermite features by default.
+    sizes : array_like, shape (n,), optional
+        `effective_weights` of ones. If given, the bulk is that of :math:`\hat Cv=\lambda\hat Sv`, whitened by the
+        same sample (`hierlib.theory.whitening`); n is then above D.
 
     Attributes
     ----------
@@ -142,6 +158,8 @@ class SampleBulk:
         Number n of samples.
     remainder : float
         The coefficient c.
+    sizes : ndarray, shape (n,), or None
+        The R of the samples, where the bulk is that of the whitened matrix.
 
     Raises
     ------
@@ -157,13 +175,24 @@ class SampleBulk:
     array([-0.34,  0.34])
     """
 
-    def __init__(self, weights: np.ndarray, d: int, degree: int) -> None:
+    def __init__(
+        self,
+        weights: np.ndarray,
+        d: int,
+        degree: int,
+        *,
+        dim: int | None = None,
+        sizes: np.ndarray | None = None,
+    ) -> None:
         weights = check_array("weights", weights, shape=(None,))
         d, degree = check_integer("d", d, low=1), check_integer("degree", degree, low=1)
         if not (weights.size and weights.min() < 0 < weights.max()):
             msg = "weights must have both signs."
             raise ValueError(msg)
-        self.dim, self.n_samples = comb(d + degree - 1, degree), len(weights)
+        self.dim, self.n_samples = dim or comb(d + degree - 1, degree), len(weights)
+        self.sizes = sizes if sizes is None else check_array("sizes", sizes, shape=weights.shape).astype(float)
+        if sizes is not None:
+            check_above(self.n_samples, self.dim)
         # Negative only for d below 4, where the expansion means nothing.
         self.remainder = max(0.0, remainder_coefficient(d, degree)) if d > 1 else 0.0
         # At unit size: levels are homogeneous in the weights, and the moments of small or large ones are not finite.
@@ -173,6 +202,8 @@ class SampleBulk:
 
     def _build(self, share: float) -> Bulk:
         """Bulk with the given multiple of the largest possible remainder."""
+        if self.sizes is not None:
+            return self._build_whitened(share)
         observed = empirical_law(self._weights)
         # A feature with h^2 - 1 proportional to v attains Bessel's bound: it stands for all that there are.
         likeness = observed.masses * (1 + np.sqrt(2 / observed.variance) * observed.values)
@@ -181,6 +212,13 @@ class SampleBulk:
         )
         semicircle = RemainderLaw(np.array([share * self.remainder / self.dim]), np.zeros(1))
         return Bulk(law, self.n_samples / self.dim, self.n_samples, semicircle)
+
+    def _build_whitened(self, share: float) -> WhitenedBulk:
+        observed = joint_sample_law(self._weights / self.sizes, self.sizes)
+        likeness = observed.masses * (1 + np.sqrt(2 / observed.variance) * observed.scale * observed.values)
+        law = replace(observed, reweighted=likeness[None], label_reweighted=likeness[None] * observed.values)
+        semicircle = RemainderLaw(np.array([share * self.remainder / self.dim]), np.zeros(1))
+        return WhitenedBulk(law, self.n_samples / self.dim, self.n_samples, semicircle)
 
     @property
     def edges(self) -> np.ndarray:
@@ -210,6 +248,10 @@ class SampleBulk:
         bulk, ends = self._build(_END_VARIANCE), []
         for side, extreme in ((-1, self._weights.min()), (1, self._weights.max())):
             edge = bulk.edges[side]
+            if isinstance(bulk, WhitenedBulk):
+                end = bulk.levels(np.array([bulk.pole(side)]))[0][0]
+                ends.append(end + side * quantile * bulk.edge_scales[side])
+                continue
             s = side * min(abs(edge), 1 / abs(extreme))
             slopes = bulk.levels(edge * np.array([0.999, 1.0]))[1]
             # The edge fluctuates by (psi''/2)^(1/3) n^(-2/3).
@@ -242,6 +284,13 @@ class SampleBulk:
         return high * edge / self._unit
 
 
+    def offsets(self, s: np.ndarray) -> np.ndarray:
+        r"""Return :math:`b=\lambda s` of the whitened matrix at the entries of `s`, 0 without whitening."""
+        if isinstance(self._bulk, WhitenedBulk):
+            return self._bulk.offsets(np.asarray(s, dtype=float) * self._unit)
+        return np.zeros(len(s))
+
+
 def edge_distance(eigenvalues: np.ndarray, interval: np.ndarray) -> np.ndarray:
     """Distance of eigenvalues from an interval, each from its own end; negative inside.
 
@@ -268,10 +317,18 @@ def edge_distance(eigenvalues: np.ndarray, interval: np.ndarray) -> np.ndarray:
     return np.maximum(lower - eigenvalues, eigenvalues - upper)
 
 
-def leave_one_out(h: np.ndarray, weights: np.ndarray, s: np.ndarray) -> np.ndarray:
+def leave_one_out(
+    h: np.ndarray,
+    weights: np.ndarray,
+    s: np.ndarray,
+    sizes: np.ndarray | None = None,
+    offsets: np.ndarray | None = None,
+) -> np.ndarray:
     r"""Turn the features of the samples that they were learned from into those of fresh samples.
 
-    .. math:: \hat h_{-\mu} = (1 - v_\mu s)\,\hat h_\mu .
+    .. math:: \hat h_{-\mu} = (1 - v_\mu s + R_\mu b)\,\hat h_\mu ,
+
+    with b = 0 unless the features were whitened by the sample.
 
     Parameters
     ----------
@@ -281,6 +338,8 @@ def leave_one_out(h: np.ndarray, weights: np.ndarray, s: np.ndarray) -> np.ndarr
         Effective weights v.
     s : ndarray, shape (k,)
         `SampleBulk.resolvent` at the eigenvalues.
+    sizes, offsets : ndarray, shapes (n,) and (k,), optional
+        The R, and `SampleBulk.offsets` at `s`, of features that were whitened by the sample.
 
     Returns
     -------
@@ -300,7 +359,10 @@ def leave_one_out(h: np.ndarray, weights: np.ndarray, s: np.ndarray) -> np.ndarr
     array([[1.6],
            [3. ]])
     """
-    return np.asarray(h) * (1 - np.asarray(weights, dtype=float)[:, None] * s)
+    factors = 1 - np.asarray(weights, dtype=float)[:, None] * s
+    if sizes is not None and offsets is not None:
+        factors = factors + np.asarray(sizes, dtype=float)[:, None] * offsets
+    return np.asarray(h) * factors
 
 
 def observed_alignment(

@@ -10,13 +10,14 @@ radius from Gauss-Laguerre quadrature. Cost ``O(d1 * grid)``, whatever ``d`` and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
+from scipy.linalg import eigh_tridiagonal, solve_triangular
 from scipy.sparse import csc_array
-from scipy.special import erfc
+from scipy.special import erfc, ndtri
+from scipy.stats import qmc
 
 from hierlib.checks import check_callable
 
@@ -29,6 +30,10 @@ _NEGLIGIBLE = 1e-15  # chance of a radius, and of S in and beyond a cell, that m
 _LOG_TAIL = 37.0  # tails of S are kept down to exp(-37) ~ 1e-16, the rounding of the transform
 _SPAN = 48  # dimensions that hold the laws of v given any feature
 _SPAN_ERROR = 1e-13  # of their largest entry, that may be left outside
+_LOG2_POINTS = 16  # points in the place of a grid, for labels that are no function of S; their number as a power of two
+_MOST_NUMBERS = 2**23  # coordinates of all of them: fewer points where there are more than 128 features
+_FLIPPED = 256  # points at which signs are flipped, to see whether labels notice
+_JOINT_GRID, _SIZE_GROUPS = 128, 24  # cells for W at each radius; groups of observed radii
 _CONSTANT = 1e-9  # deviation over mean modulus: rounding of the mean, 1e-13, is then 1e-4 of what is left
 
 
@@ -115,7 +120,7 @@ def _cell_masses(x: np.ndarray) -> np.ndarray:
     return masses
 
 
-def radial_rule(d: int) -> tuple[np.ndarray, np.ndarray]:
+def radial_rule(d: float) -> tuple[np.ndarray, np.ndarray]:
     """Gauss rule (nodes, weights) for the law of ||x||^2/d, a chi-square with `d` degrees of freedom over d."""
     k = np.arange(_RADIAL_NODES if d < 500 else 8)
     alpha = d / 2 - 1
@@ -190,10 +195,49 @@ class WeightLaw:
         """E[v^2]."""
         return float(self.masses @ self.values**2)
 
+    def within_reach(self, n: float) -> WeightLaw:
+        """Cut v on either side at the value that two of n samples exceed on average.
+
+        What is farther out is absent from most samples, and would rule the expectations of a law with heavy tails. With
+        one or three in the place of two, the alignments of trees whose labels are not transformed fit no better.
+        """
+        order = np.argsort(self.values)
+        values, tail = self.values[order], np.cumsum(self.masses[order])
+        rest = np.cumsum(self.masses[order][::-1])[::-1]
+        within = values[(n * tail >= 2) & (n * rest >= 2)]
+        return replace(self, values=np.clip(self.values, within[0], within[-1])) if within.size else self
+
+
+@dataclass(frozen=True)
+class ScaledLaw(WeightLaw):
+    r"""Joint law of the weight W of a label and of the squared size R of a sample's features over its mean.
+
+    `values` are the W; expectations of the effective weight use v = R W.
+
+    Attributes
+    ----------
+    scale : ndarray, shape (m,), or float
+        The R.
+    """
+
+    scale: np.ndarray | float = 1.0
+
+    @cached_property
+    def strengths(self) -> np.ndarray:
+        r""":math:`\theta_i=E[v(\tilde h_i^2-1)]`, shape (d1,)."""
+        return self.excess @ (self.scale * self.values)
+
+    @cached_property
+    def variance(self) -> float:
+        """E[v^2]."""
+        return float(self.masses @ (self.scale * self.values) ** 2)
+
 
 @dataclass(frozen=True)
 class LabelGrid:
     r"""Joint law of the squared radius and :math:`S=\sum_j\lambda_j\tilde h_j^2`, with the label on each cell.
+
+    For labels that are another function of the features the cells are quasi-random points :math:`\tilde h` instead.
 
     Attributes
     ----------
@@ -206,7 +250,7 @@ class LabelGrid:
     relevant : ndarray of bool, shape (k, m)
         Cells that are not too improbable to matter.
     labels : ndarray, shape (k, m)
-        :math:`y=g((RS-\sum_j\lambda_j)/\sqrt2)`, over a power of two.
+        :math:`y=g((RS-\sum_j\lambda_j)/\sqrt2)`, or the label of :math:`\sqrt R\,\tilde h`, over a power of two.
     exponent : int
         That power; see `exponent_of`.
     """
@@ -232,7 +276,7 @@ class LabelGrid:
         return centred / np.sqrt(np.sum(self.masses * centred**2))
 
 
-def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radial: bool) -> LabelGrid:
+def label_grid(weights: np.ndarray, d: float, degree: int, link: Function, *, radial: bool) -> LabelGrid:
     """Tabulate the label; parameters are those of `hierlib.theory.asymptotics.predict`."""
     support, law, reweighted, chances = _remembered_sum_law(weights.tobytes())
     scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
@@ -244,6 +288,101 @@ def label_grid(weights: np.ndarray, d: int, degree: int, link: Function, *, radi
         relevant = np.log(probability)[:, None] + chances > np.log(_NEGLIGIBLE)
     labels = np.ldexp(labels, -exponent)
     return LabelGrid(law, reweighted, scale, probability, mean_power, relevant, labels, exponent)
+
+
+@dataclass(frozen=True)
+class LabelPoints:
+    r"""Labels that are any function of the features, on points of the features' law.
+
+    Attributes
+    ----------
+    cells : LabelGrid
+        The points in the place of cells.
+    features : ndarray, shape (m, d1)
+        The :math:`\tilde h`: of mean square 1 and uncorrelated, exactly.
+    even : bool
+        Whether the label ignores the sign of every single feature.
+    """
+
+    cells: LabelGrid
+    features: np.ndarray
+    even: bool
+
+    def principal_axes(self, transformed: np.ndarray | None) -> np.ndarray | None:
+        r"""Eigenvectors of :math:`E[R\,(T-E\,T)\,\tilde h\tilde h^\top]` in columns, by modulus of the eigenvalues.
+
+        None where labels are even in every feature: then the matrix is diagonal.
+        """
+        if self.even:
+            return None
+        values = self.cells.labels if transformed is None else transformed
+        centred = values - np.sum(self.cells.masses * values)
+        weights = (self.cells.probability * self.cells.scale) @ centred * self.cells.law
+        sizes, axes = np.linalg.eigh((self.features.T * weights) @ self.features)
+        return axes[:, np.argsort(-np.abs(sizes), kind="stable")]
+
+    def along(self, axes: np.ndarray) -> LabelGrid:
+        """Return the cells with other features, those along the columns of `axes`."""
+        return replace(self.cells, reweighted=((self.features @ axes) ** 2).T * self.cells.law)
+
+
+def label_points(label: Function, n_features: int, d: float, degree: int, *, radial: bool) -> LabelPoints:
+    """Tabulate labels that are any function of the features; d, degree and radial as for `label_grid`.
+
+    Parameters
+    ----------
+    label : callable
+        Takes features, shape (m, n_features), and returns labels, shape (m,).
+    n_features : int
+        Number of features.
+    """
+    features = _normal_points(n_features, mirrored=False)
+    probe = features[:_FLIPPED].copy()  # a function may write into its argument
+    plain = _labels_at(label, probe.copy())
+    flips = np.where(np.eye(n_features, dtype=bool), -1.0, 1.0)
+    differences = (np.abs(_labels_at(label, probe * flip) - plain).max() for flip in flips)
+    even = all(difference <= _CONSTANT * np.abs(plain).max() for difference in differences)
+    if not even:
+        features = _normal_points(n_features, mirrored=True)
+    law = np.full(len(features), 1 / len(features))
+    scale, probability, mean_power = np.ones(1), np.ones(1), 1.0
+    if radial and degree > 1:
+        scale, probability, mean_power = radial_scale(d, degree)
+    labels = np.array([_labels_at(label, np.sqrt(r) * features) for r in scale])
+    exponent = exponent_of("label_features", labels, probability[:, None] * law)
+    relevant = np.broadcast_to((probability / len(features) > _NEGLIGIBLE)[:, None], labels.shape)
+    reweighted = (features**2).T * law
+    labels = np.ldexp(labels, -exponent)
+    cells = LabelGrid(law, reweighted, scale, probability, mean_power, relevant, labels, exponent)
+    return LabelPoints(cells, features, even)
+
+
+def _labels_at(label: Function, features: np.ndarray) -> np.ndarray:
+    """Apply a user's function of features and refuse anything but a finite real number for each row."""
+    with np.errstate(all="ignore"):  # what is not finite is refused by name, in the place of numpy's warning
+        values = np.asarray(label(features))
+    if values.shape != features.shape[:1]:
+        msg = f"label_features must map an array to a number for each row, got {values.shape} from {features.shape}."
+        raise ValueError(msg)
+    if values.dtype.kind not in "fiub":
+        msg = f"label_features must give real numbers, got dtype {values.dtype}."
+        raise ValueError(msg)
+    if not np.isfinite(values).all():
+        msg = "label_features must give finite numbers, got NaN or infinite ones."
+        raise ValueError(msg)
+    return values.astype(float)
+
+
+@lru_cache(maxsize=2)
+def _normal_points(dimensions: int, *, mirrored: bool) -> np.ndarray:
+    """Quasi-random standard normal points in rows, with unit second moments; `mirrored`, with their negatives."""
+    log2 = min(_LOG2_POINTS, int(np.log2(_MOST_NUMBERS // dimensions))) - mirrored
+    points = ndtri(qmc.Sobol(dimensions, scramble=True, seed=0).random_base2(log2))
+    if mirrored:
+        points = np.concatenate([points, -points])
+    # A mean square that is off by .001 would pass for a feature of that strength.
+    root = np.linalg.cholesky(points.T @ points / len(points))
+    return solve_triangular(root, points.T, lower=True).T
 
 
 @lru_cache(maxsize=8)
@@ -322,17 +461,49 @@ def weight_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: b
     return WeightLaw(grid, plain[0], plain[1:], labelled[0], labelled[1:], exponent)
 
 
-def radial_scale(d: int, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
+def joint_law(cells: LabelGrid, transformed: np.ndarray | None, *, normalize: bool) -> ScaledLaw:
+    r"""Return the joint law of :math:`W=T-E\,T` and R, with what `weight_law` says of T; R is 1 if `normalize`."""
+    if normalize or cells.scale.size == 1:
+        return unscaled(weight_law(cells, transformed, normalize=True), cells.mean_power)
+    masses, exponent = cells.masses, cells.exponent
+    values = cells.labels
+    if transformed is not None:
+        exponent = exponent_of("label_transform", transformed, masses)
+        values = np.ldexp(transformed, -exponent)
+    values = values - np.sum(masses * values)
+    centred = cells.labels - np.sum(masses * cells.labels)
+    pieces = []
+    for k in np.flatnonzero(cells.relevant.any(axis=1)):
+        relevant = values[k][cells.relevant[k]]
+        if not np.ptp(relevant):
+            # One weight at this radius: two cells of which one stays empty.
+            relevant = np.append(relevant, [relevant[0] - 1.0, relevant[0] + 1.0])
+        grid, left, share = _split(values[k], masses[k], relevant, _JOINT_GRID)
+        laws = cells.probability[k] * np.vstack([cells.law, cells.reweighted])
+        plain = np.array([_collect(row, left, share, grid.size) for row in laws])
+        labelled = np.array([_collect(row * centred[k], left, share, grid.size) for row in laws])
+        pieces.append((grid, plain, cells.scale[k] * labelled, np.full(grid.size, cells.scale[k])))
+    grids, plain, labelled, scales = (np.concatenate(part, axis=-1) for part in zip(*pieces, strict=True))
+    return ScaledLaw(grids, plain[0], plain[1:], labelled[0], labelled[1:], exponent, scales)
+
+
+def unscaled(law: WeightLaw, factor: float = 1.0) -> ScaledLaw:
+    """Return the law of `factor` times the weight, with features of the same size in each sample."""
+    parts = {field.name: getattr(law, field.name) for field in fields(law)}
+    return ScaledLaw(**parts | {"values": factor * law.values})
+
+
+def radial_scale(d: float, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return nodes and weights for R = r^(2q)/E[r^(2q)], and E[r^(2q)] (exactly prod_k (1 + 2k/d))."""
     nodes, probability = radial_rule(d)
     mean_power = float(np.prod(1 + 2 * np.arange(degree) / d))
     return nodes**degree / mean_power, probability, mean_power
 
 
-def empirical_law(weights: np.ndarray) -> WeightLaw:
+def empirical_law(weights: np.ndarray, size: int = WEIGHT_GRID) -> WeightLaw:
     """Return the law of an observed sample of effective weights, binned like a computed one, without features."""
     masses = np.full(weights.size, 1 / weights.size)
-    grid, left, share = _split(weights, masses, weights)
+    grid, left, share = _split(weights, masses, weights, size)
     law = _collect(masses, left, share, grid.size)
     kept = law > 0
     none = np.empty((0, np.count_nonzero(kept)))
@@ -353,19 +524,36 @@ def sample_law(v: np.ndarray, u: np.ndarray, squares: np.ndarray) -> WeightLaw:
     return WeightLaw(grid[kept], plain[kept], reweighted, collect(u)[kept], labelled)
 
 
+def joint_sample_law(weights: np.ndarray, sizes: np.ndarray) -> ScaledLaw:
+    """Return the joint law of observed W and R, without features: groups of equal count in R, each binned in W."""
+    order = np.argsort(sizes, kind="stable")
+    groups = [part for part in np.array_split(order, _SIZE_GROUPS) if len(part)] if np.ptp(sizes) else [order]
+    laws = [empirical_law(weights[part], _JOINT_GRID if len(groups) > 1 else WEIGHT_GRID) for part in groups]
+    shares = [len(part) / len(weights) for part in groups]
+    values = np.concatenate([law.values for law in laws])
+    masses = np.concatenate([share * law.masses for share, law in zip(shares, laws, strict=True)])
+    scale = np.concatenate(
+        [np.full(len(law.values), sizes[part].mean()) for part, law in zip(groups, laws, strict=True)]
+    )
+    none = np.empty((0, len(values)))
+    return ScaledLaw(values, masses, none, masses * values, none, 0, scale)
+
+
 def _collect(masses: np.ndarray, left: np.ndarray, share: np.ndarray, size: int) -> np.ndarray:
     """Sum masses into the cells of a grid that `_split` found for them."""
     return np.bincount(left, masses * (1 - share), size) + np.bincount(left + 1, masses * share, size)
 
 
-def _split(v: np.ndarray, masses: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split(
+    v: np.ndarray, masses: np.ndarray, relevant: np.ndarray, size: int = WEIGHT_GRID
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grid for `v` (dense near 0, geometric in the tails), left cell of each value, share sent to the right.
 
     It ends with the `relevant` values: far tails of a steep link would stretch it.
     """
     scale = np.sqrt(np.sum(masses * v**2))
     low, high = np.arcsinh(relevant.min() / scale), np.arcsinh(relevant.max() / scale)
-    grid = scale * np.sinh(np.linspace(low, high, WEIGHT_GRID))
+    grid = scale * np.sinh(np.linspace(low, high, size))
     clipped = np.clip(v, grid[0], grid[-1])
     left = np.clip(np.searchsorted(grid, clipped, side="right") - 1, 0, grid.size - 2)
     return grid, left, (clipped - grid[left]) / (grid[left + 1] - grid[left])
