@@ -57,8 +57,8 @@ def test_gradients_of_the_inputs_are_those_of_finite_differences(widths):
     d = widths[0]
     jacobian = np.array(
         [(network.predict(X + 1e-6 * e) - network.predict(X - 1e-6 * e)) / 2e-6 for e in np.eye(d)]
-    )  # d, n, outputs
-    expected = np.einsum("anc,bnc->ab", jacobian, jacobian) / len(X)
+    )  # d, n, k outputs
+    expected = np.einsum("ank,bnk->ab", jacobian, jacobian) / len(X)
     assert_allclose(network.gradient_outer_product(X), expected, atol=1e-7)
 
 
