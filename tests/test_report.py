@@ -160,7 +160,7 @@ def test_every_direction_may_show_a_feature():
 
 
 def test_many_rows_and_wide_tables_are_cut(monkeypatch):
-    monkeypatch.setattr(report, "MAX_PRODUCTS", 199 * 1000 * 12**2)
+    monkeypatch.setattr(report, "MAX_COST", 199 * 1000 * (12**2 + 20 * 12 + 100))
     found = feature_report(X, Y)
     assert found.n_samples == 1000
     assert found.warnings[0] == "1000 of 2000 rows are used, chosen at random."
@@ -176,6 +176,8 @@ def test_leading_components_of_large_tables_are_those_of_small_ones(monkeypatch)
     monkeypatch.setattr(report, "MAX_EXACT", 10)
     randomized = feature_report(wide, Y)
     assert randomized.n_features == whole.n_features
+    monkeypatch.setattr(report, "MAX_DIRECTIONS", 20)
+    assert pd.Series(feature_report(wide, Y).warnings).str.contains("first 20 principal components").any()
     assert_allclose(randomized.eigenvalues, whole.eigenvalues, atol=1e-6)
 
 
@@ -216,6 +218,9 @@ def test_report_prints_and_draws():
         (np.zeros((50, 0)), Y[:50], "X must have columns that vary, got 0"),
         (X[:, 0], Y, "X must have shape"),
         (X + 1j, Y, "X must be an array of real numbers"),
+        (pd.DataFrame(X).assign(turn=1j), Y, "got 'turn' .complex128"),
+        (np.ma.masked_greater(X, 3), Y, "X must have no masked entries"),
+        (X, np.ma.masked_greater(Y, 3), "y must have no masked entries"),
         (None, Y, "X must be an array of real numbers"),
     ],
 )
