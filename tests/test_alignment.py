@@ -52,6 +52,13 @@ def test_constants_of_many_dimensions_are_those_of_all_eigenvectors(monkeypatch)
     assert not np.array_equal(random.constants, alignment_constants(X, y, 3, random_state=1).constants)
 
 
+def test_fewer_samples_than_features_leave_nothing_to_mix(monkeypatch):
+    X, y = sample(n=4, d=60)
+    monkeypatch.setattr(alignment, "MAX_DENSE_DIM", 10)
+    # Four samples span four directions; what is left of them is rounding.
+    assert_allclose(alignment_constants(X, y, 4).constants, 0, atol=1e-9)
+
+
 def test_slices_of_the_sample_change_nothing(monkeypatch):
     X, y = sample()
     whole = alignment_constants(X, y, 2)

@@ -119,7 +119,7 @@ def lanczos_rules(operator: LinearOperator, start: np.ndarray, *, n_steps: int) 
     operator : LinearOperator or ndarray, shape (dim, dim)
         Real and symmetric.
     start : ndarray, shape (dim, n_probes)
-        Vectors v, not zero.
+        Vectors v; of a zero one all weight is at 0.
     n_steps : int
         Lanczos steps, between 1 and dim.
 
@@ -143,7 +143,8 @@ def lanczos_rules(operator: LinearOperator, start: np.ndarray, *, n_steps: int) 
     (0.583, 0.583)
     """
     dim, n_probes = start.shape
-    vector = start / np.linalg.norm(start, axis=0)
+    norms = column_norms(start)
+    vector = start / np.where(norms > 0, norms, 1.0)
     basis = np.empty((n_steps, dim, n_probes))
     diagonal, off_diagonal = np.empty((2, n_probes, n_steps))
     alive = np.ones(n_probes, dtype=bool)

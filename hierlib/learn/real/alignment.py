@@ -330,7 +330,9 @@ def _quadratures(
     for i, start in enumerate(starts):
         start = without_leading(start)
         nodes, shares = lanczos_rules(rest, start, n_steps=min(N_STEPS, features.dim))
-        constants[i] = np.mean(np.sum(start**2, axis=0) * np.sum(shares / (values[i] - nodes) ** 2, axis=1))
+        with np.errstate(divide="ignore"):
+            sums = np.sum(shares / (values[i] - nodes) ** 2, axis=1)
+        constants[i] = np.mean(np.sum(start**2, axis=0) * sums)
     return constants
 
 
