@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from _tools.stored import digits as conversion
 
-from hierlib.learn import digits
-from hierlib.learn.digits import load_digits_10k
+from hierlib.learn.real import digits
+from hierlib.learn.real.digits import load_digits_10k
 
 DATA = Path(__file__).parents[1] / "book/data"
 

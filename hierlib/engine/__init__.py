@@ -5,7 +5,7 @@ applies the matrix (2.6) to vectors in one pass, ``krylov`` finds its eigenpairs
 and ``parallel`` are the blocked products and the workers under them. Knows labels, not where they come from.
 """
 
-from hierlib.engine.density import SpectralMeasure, spectral_measure
+from hierlib.engine.density import SpectralMeasure, lanczos_rules, spectral_measure
 from hierlib.engine.hermite import HermiteFeatures
 from hierlib.engine.krylov import Eigenpairs, block_width, checked_product, largest_modulus
 from hierlib.engine.moment import DataSet, MomentOperator, collect_labels, label_weights, map_batches
@@ -22,6 +22,7 @@ __all__ = [
     "checked_product",
     "collect_labels",
     "label_weights",
+    "lanczos_rules",
     "largest_modulus",
     "map_batches",
     "spectral_measure",

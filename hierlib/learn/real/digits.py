@@ -13,7 +13,7 @@ import numpy as np
 __all__ = ["load_digits_10k"]
 
 _REPOSITORY = "https://github.com/hierlib/hierlib"
-_FILE = Path(__file__).parents[2] / "book" / "data" / "digits.npz"
+_FILE = Path(__file__).parents[3] / "book" / "data" / "digits.npz"
 
 
 def load_digits_10k() -> tuple[np.ndarray, np.ndarray]:
