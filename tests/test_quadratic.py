@@ -32,6 +32,7 @@ def test_exact_quadratic_form_of_any_inputs_is_found(model):
     assert_allclose(model.predict(X), y, atol=1e-3)
     assert_allclose(model.transform(X), X @ model.components_.T)
     assert model.score(X, y) > 0.9999
+    assert model.get_feature_names_out().tolist() == [f"{type(model).__name__.lower()}{i}" for i in range(2)]
 
 
 def test_whitening_without_further_inputs_is_a_ridge_regression():

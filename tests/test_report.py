@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose
 
 from hierlib import HierarchicalTarget
-from hierlib.learn.real import feature_report, report
+from hierlib.learn.real import feature_report, tables
 
 
 def gaussian(n=2000, d=12, seed=0):
@@ -160,7 +160,7 @@ def test_every_direction_may_show_a_feature():
 
 
 def test_many_rows_and_wide_tables_are_cut(monkeypatch):
-    monkeypatch.setattr(report, "MAX_COST", 199 * 1000 * (12**2 + 20 * 12 + 100))
+    monkeypatch.setattr(tables, "MAX_COST", 199 * 1000 * (12**2 + 20 * 12 + 100))
     found = feature_report(X, Y)
     assert found.n_samples == 1000
     assert found.warnings[0] == "1000 of 2000 rows are used, chosen at random."
@@ -173,10 +173,10 @@ def test_many_rows_and_wide_tables_are_cut(monkeypatch):
 def test_leading_components_of_large_tables_are_those_of_small_ones(monkeypatch):
     wide = mixed(np.hstack([X, noise(2000, 20)]))
     whole = feature_report(wide, Y)
-    monkeypatch.setattr(report, "MAX_EXACT", 10)
+    monkeypatch.setattr(tables, "MAX_EXACT", 10)
     randomized = feature_report(wide, Y)
     assert randomized.n_features == whole.n_features
-    monkeypatch.setattr(report, "MAX_DIRECTIONS", 20)
+    monkeypatch.setattr(tables, "MAX_DIRECTIONS", 20)
     assert pd.Series(feature_report(wide, Y).warnings).str.contains("first 20 principal components").any()
     assert_allclose(randomized.eigenvalues, whole.eigenvalues, atol=1e-6)
 
@@ -190,13 +190,15 @@ def test_more_columns_than_rows_are_whitened_by_the_rows():
     assert np.abs(found.directions[0, :100]).min() > 0.8
 
 
-def test_report_prints_and_draws():
-    found = feature_report(X[:500], Y[:500])
-    text = str(found)
-    assert "One more: " in text
-    for axes, n_lines in ((found.plot(), found.n_features + 1), (feature_report(noise(), noise()[::-1, 0]).plot(), 1)):
-        assert len(axes) == 2
-        assert len(axes[1].lines) >= n_lines
+def test_report_prints_and_draws_what_it_found():
+    some = feature_report(*HierarchicalTarget(d=12, q=1, n_features=6, gamma=0.6, seed=0).sample(250, seed=1))
+    none = feature_report(noise(), noise()[::-1, 0])
+    assert "One more: about " in str(some)
+    assert str(none).startswith("0 of 5 directions")
+    assert "One more: no sign of it; more than 2,000 samples." in str(none)
+    # A curve a feature, these data, and the next feature where there is a sign of it.
+    assert len(some.plot()[1].lines) == some.n_features + 2
+    assert len(none.plot()[1].lines) == 1
     plt.close("all")
 
 
@@ -212,6 +214,7 @@ def test_report_prints_and_draws():
         (X, np.array(["a", "b"] * 1000), "y must be an array of real numbers"),
         (X, np.ones(2000), "y must vary, got 1 for all 2000 rows"),
         (X, Y[1:], "y must have shape"),
+        (X, pd.Series(Y + 1j), "y must be an array of real numbers, got dtype complex128"),
         (X, np.column_stack([Y, Y]), "y must have shape"),
         (X[:29], Y[:29], "X must have at least 30 rows, got 29"),
         (np.ones((50, 3)), Y[:50], "X must have columns that vary, got 3 constant ones"),

@@ -1,8 +1,8 @@
 """Real data: how many features a data set shows, and how well the spectral method finds them.
 
 ``alignment`` predicts from one half of the data how the eigenvectors of another one will agree with it, and finds what
-noise alone does by permuting labels; ``report`` makes both one call for a table of unknown data; ``quadratic`` are the
-baselines that regress on products of inputs; ``digits`` loads ten thousand real pictures.
+noise alone does by permuting labels; ``report`` makes both one call for a table of unknown data, which ``tables``
+prepares; ``quadratic`` are the baselines that regress on products of inputs; ``digits`` loads ten thousand pictures.
 """
 
 from hierlib.learn.real.alignment import AlignmentConstants, alignment_constants, permutation_edges

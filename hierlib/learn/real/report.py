@@ -15,34 +15,23 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import rankdata
-from sklearn.utils.extmath import randomized_svd
 
-from hierlib.checks import check_array, check_real, check_seed
+from hierlib.checks import check_real, check_seed
 from hierlib.engine.krylov import by_modulus
 from hierlib.engine.scaling import power_of_two, varies
 from hierlib.learn.real.alignment import permutation_edges
+from hierlib.learn.real.tables import fewer_rows, listed, read_inputs, read_labels, whitened_columns
 
 __all__ = ["FeatureReport", "feature_report"]
 
 MIN_SAMPLES = 30
-# Directions of inputs that are looked at, and samples a direction at least: whitening costs one of them each.
-MAX_DIRECTIONS = 100
-SAMPLES_A_DIRECTION = 10
-# Rows are drawn at random so that the cost of the permutations, n (D^2 + 20 D + 100) each, and n d, the memory, stay
-# below these: the moment matrix, the weighting of the inputs, and the permutation itself.
-MAX_COST = 2e10
-MAX_ENTRIES = 5e7
-# Exact singular values up to this size of the smaller side.
-MAX_EXACT = 600
-# Excess kurtosis from which on a column is replaced by its normal scores: that of the exponential law.
-HEAVY_TAIL = 6.0
-# Relative size of a singular value that is rounding.
-COLLINEAR = 1e-6
 FOLDS = 5
 MIN_TERMS = 10
 # Share of the labels that one value makes up, from which on they are rare events.
 RARE = 0.98
 CLOSE_TO_LINEAR = 0.5
+# Excess kurtosis along a feature that is worth a word: that of the Laplace law.
+HEAVY_ALONG = 3.0
 
 
 @dataclass(frozen=True)
@@ -188,8 +177,8 @@ def feature_report(
     level = check_real("level", level, low=0.5, high=0.999)
     check_seed("random_state", random_state)
     rng = np.random.default_rng(random_state)
-    inputs, names = _numbers(X)
-    labels = check_array("y", _column(y), shape=(len(inputs),)).astype(float)
+    inputs, names = read_inputs(X)
+    labels = read_labels(y, len(inputs))
     if len(inputs) < MIN_SAMPLES:
         msg = f"X must have at least {MIN_SAMPLES} rows, got {len(inputs)}."
         raise ValueError(msg)
@@ -198,8 +187,8 @@ def feature_report(
         raise ValueError(msg)
     notes: list[str] = []
     n_permutations = max(99, int(np.ceil(round(2 / (1 - level), 6))) - 1)
-    inputs, labels = _fewer_rows(inputs, labels, n_permutations, notes, rng)
-    whitened, loadings = _prepared(inputs, names, notes)
+    inputs, labels = fewer_rows(inputs, labels, n_permutations, notes, rng)
+    whitened, loadings = whitened_columns(inputs, names, notes)
     n, dim = whitened.shape
     weights = 2 * rankdata(labels / power_of_two(labels)) / n
     weights -= weights.mean()
@@ -241,109 +230,6 @@ def feature_report(
     return FeatureReport(k, estimate, reach, table, notes, values, interval, level, n, directions)
 
 
-def _numbers(X: Any) -> tuple[np.ndarray, list[str]]:
-    """Return a table as an array of finite numbers, and the names of its columns."""
-    if isinstance(X, pd.DataFrame):
-        names = [str(name) for name in X.columns]
-        kinds = [
-            pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype) for dtype in X.dtypes
-        ]
-        others = [f"{name!r} ({dtype})" for name, dtype, kind in zip(names, X.dtypes, kinds, strict=True) if not kind]
-        if others:
-            msg = f"X must have columns of numbers, got {_some(others)}: encode or drop them."
-            raise ValueError(msg)
-        X = X.to_numpy(dtype=float, na_value=np.nan)
-    else:
-        names = []
-    array = check_array("X", X, shape=(None, None), finite=False).astype(float)
-    names = names or [f"x{j}" for j in range(array.shape[1])]
-    bad = [repr(name) for name, column in zip(names, array.T, strict=True) if not np.isfinite(column).all()]
-    if bad:
-        msg = f"X must be finite, got NaN or infinite entries in {_some(bad)}: fill the gaps, or drop rows or columns."
-        raise ValueError(msg)
-    return array, names
-
-
-def _column(y: Any) -> Any:
-    """Return labels as one array: a column of a table is one."""
-    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
-        y = y.iloc[:, 0]
-    if isinstance(y, pd.Series) and pd.api.types.is_numeric_dtype(y.dtype):
-        return y.to_numpy(dtype=float, na_value=np.nan)
-    return y[:, 0] if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1 else y
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _fewer_rows(
-    inputs: np.ndarray, labels: np.ndarray, n_permutations: int, notes: list[str], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    n, d = inputs.shape
-    dim = min(d, MAX_DIRECTIONS)
-    most = int(min(MAX_COST / n_permutations / (dim**2 + 20 * dim + 100), MAX_ENTRIES / max(1, d)))
-    if n <= most:
-        return inputs, labels
-    notes.append(f"{most} of {n} rows are used, chosen at random.")
-    rows = np.sort(rng.choice(n, most, replace=False))
-    if not varies(labels[rows]):
-        msg = f"y must vary among the {most} rows that are used, got {labels[rows[0]]:g} for all."
-        raise ValueError(msg)
-    return inputs[rows], labels[rows]
-
-
-def _prepared(inputs: np.ndarray, names: list[str], notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Whiten a table; return it, shape (n, dim), and the correlations of its directions with the columns."""
-    n, d = inputs.shape
-    used = np.array([j for j in range(d) if varies(inputs[:, j])], dtype=int)
-    if not used.size:
-        msg = f"X must have columns that vary, got {d} constant ones."
-        raise ValueError(msg)
-    if used.size < d:
-        notes.append(f"constant columns are left out: {_some([names[j] for j in sorted(set(range(d)) - set(used))])}.")
-    columns = _standardized(inputs[:, used])
-    heavy = np.flatnonzero(np.mean(columns**4, axis=0) - 3 > HEAVY_TAIL)
-    if heavy.size:
-        columns[:, heavy] = _standardized(ndtri((rankdata(columns[:, heavy], axis=0) - 0.5) / n))
-        notes.append(
-            f"heavy-tailed columns are replaced by their normal scores: {_some([names[used[j]] for j in heavy])}."
-        )
-    scores, sizes, axes = _principal_components(columns)
-    rank = int(np.count_nonzero(sizes > COLLINEAR * sizes[0]))
-    exact = min(n, used.size) <= MAX_EXACT
-    if exact and rank < min(n - 1, used.size):
-        notes.append(f"{used.size} columns have {rank} independent directions: the others are combinations of them.")
-    kept = min(rank, MAX_DIRECTIONS, n // SAMPLES_A_DIRECTION)
-    if kept < (rank if exact else used.size):
-        share = np.sum(sizes[:kept] ** 2) / (n * used.size)
-        notes.append(f"the first {kept} principal components are used, which have {share:.0%} of the variance.")
-    loadings = np.zeros((kept, d))
-    loadings[:, used] = sizes[:kept, None] * axes[:kept] / np.sqrt(n)
-    return np.sqrt(n) * scores[:, :kept], loadings
-
-
-def _standardized(columns: np.ndarray) -> np.ndarray:
-    columns = columns / power_of_two(columns, axis=0)
-    columns -= columns.mean(axis=0)
-    # Again at unit size: a column may vary by little around a large mean.
-    columns /= power_of_two(columns, axis=0)
-    return columns / columns.std(axis=0)
-
-
-def _principal_components(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Singular value decomposition, exact by the Gram matrix of the smaller side; of large tables the leading part."""
-    n, d = columns.shape
-    if min(n, d) > MAX_EXACT:
-        return randomized_svd(columns, MAX_DIRECTIONS, random_state=0)
-    squares, vectors = np.linalg.eigh(columns.T @ columns if d <= n else columns @ columns.T)
-    kept = np.flatnonzero(squares > COLLINEAR**2 * squares[-1])[::-1]
-    sizes, vectors = np.sqrt(squares[kept]), vectors[:, kept]
-    if d <= n:
-        return columns @ vectors / sizes, sizes, vectors.T
-    return vectors, sizes, (columns.T @ vectors / sizes).T
-
-
 def _largest(correlations: np.ndarray, names: list[str]) -> str:
     leading = np.argsort(-np.abs(correlations), kind="stable")[:3]
     return ", ".join(f"{names[j]} ({correlations[j]:+.2f})" for j in leading)
@@ -372,14 +258,14 @@ def _look_at_features(squares: np.ndarray, table: pd.DataFrame, dim: int, n: int
     flat = [str(i) for i, row in table.iterrows() if row["constant"] > n / 2]
     if flat:
         notes.append(
-            f"flat spectrum: the direction of feature {_some(flat)} is not known, as others have nearly its "
+            f"flat spectrum: the direction of feature {listed(flat)} is not known, as others have nearly its "
             "eigenvalue; the number of features may still be right."
         )
     kurtosis = np.mean(squares**2, axis=0) - 3
-    heavy = [str(i + 1) for i in np.flatnonzero(kurtosis > HEAVY_TAIL / 2)]
+    heavy = [str(i + 1) for i in np.flatnonzero(kurtosis > HEAVY_ALONG)]
     if heavy:
         notes.append(
-            f"the inputs have heavy tails along feature {_some(heavy)}: inputs far from normal have eigenvalues "
+            f"the inputs have heavy tails along feature {listed(heavy)}: inputs far from normal have eigenvalues "
             "that are no features."
         )
 
