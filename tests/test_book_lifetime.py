@@ -21,6 +21,7 @@ COMMANDS = [
     "check/run_times",
     "grid/run",
     "stored/depth",
+    "stored/networks",
     "stored/paper",
     "stored/validation",
     "stored/visible",

@@ -128,3 +128,10 @@ def test_sources_of_random_numbers_pass(value):
 def test_seeds_that_are_none_are_refused(value):
     with pytest.raises(ValueError, match=r"^random_state must be an integer >= 0 or a numpy\.random\.Generator, got"):
         check_seed("random_state", value)
+
+
+def test_entries_under_a_mask_are_no_numbers():
+    masked = np.ma.masked_array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(ValueError, match=r"^x must have no masked entries: fill or drop them\.$"):
+        check_array("x", masked, shape=(2,))
+    assert check_array("x", np.ma.masked_array([1.0, 2.0]), shape=(2,)).tolist() == [1.0, 2.0]

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hierlib import HierarchicalTarget
-from hierlib.engine.density import SpectralMeasure, spectral_measure
+from hierlib.engine.density import SpectralMeasure, lanczos_rules, spectral_measure
 from hierlib.engine.moment import MomentOperator
 
 
@@ -36,6 +36,18 @@ def test_rules_integrate_moments_of_each_probe_exactly(n_steps, seed):
         power = matrix @ power
     beyond = np.sum(measure.weights * measure.nodes ** (2 * n_steps), axis=1)
     assert np.all(np.abs(beyond - np.sum(vectors * power, axis=0)) > 1e-6)
+
+
+def test_rules_of_given_vectors_integrate_functions_of_the_matrix():
+    matrix = symmetric(40, 1)
+    start = np.column_stack([3 * np.random.default_rng(2).standard_normal((40, 2)), np.zeros(40)])
+    nodes, weights = lanczos_rules(matrix, start, n_steps=30)
+    values, vectors = np.linalg.eigh(matrix)
+    # Analytic outside of 5, twice the norm: thirty steps are exact to rounding.
+    exact = np.sum((vectors.T @ start[:, :2]) ** 2 / (5 - values[:, None]) ** 2, axis=0) / np.sum(start**2, axis=0)[:2]
+    found = np.sum(weights / (5 - nodes) ** 2, axis=1)
+    assert_allclose(found[:2], exact, rtol=1e-12)
+    assert_allclose(found[2], 1 / 25)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -7,7 +7,7 @@ the third moment. ``kernels`` and ``parallel`` are the blocked products and the 
 where they come from.
 """
 
-from hierlib.engine.density import SpectralMeasure, spectral_measure
+from hierlib.engine.density import SpectralMeasure, lanczos_rules, spectral_measure
 from hierlib.engine.hermite import HermiteFeatures
 from hierlib.engine.inputs import InputLaw, PolynomialFeatures, features_of_law, input_law
 from hierlib.engine.krylov import Eigenpairs, block_width, checked_product, largest_modulus
@@ -31,6 +31,7 @@ __all__ = [
     "features_of_law",
     "input_law",
     "label_weights",
+    "lanczos_rules",
     "largest_modulus",
     "leading_pencil",
     "map_batches",

@@ -18,7 +18,7 @@ from hierlib.checks import check_array, check_generator, check_integer, check_re
 from hierlib.engine.krylov import checked_product
 from hierlib.engine.scaling import column_norms
 
-__all__ = ["SpectralMeasure", "spectral_measure"]
+__all__ = ["SpectralMeasure", "lanczos_rules", "spectral_measure"]
 
 # A product's part outside the Krylov space, over the product, that may be rounding.
 _ROUNDING = 1e-13
@@ -107,8 +107,44 @@ def spectral_measure(
     dim = operator.shape[0]
     n_probes = check_integer("n_probes", n_probes, low=2)
     n_steps = check_integer("n_steps", n_steps, low=1, high=dim)
-    vector = check_generator(rng).standard_normal((dim, n_probes))
-    vector /= np.linalg.norm(vector, axis=0)
+    nodes, weights = lanczos_rules(operator, check_generator(rng).standard_normal((dim, n_probes)), n_steps=n_steps)
+    return SpectralMeasure(nodes=nodes, weights=weights)
+
+
+def lanczos_rules(operator: LinearOperator, start: np.ndarray, *, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+    r"""Return a Gauss quadrature of the spectral measure of each start vector.
+
+    Parameters
+    ----------
+    operator : LinearOperator or ndarray, shape (dim, dim)
+        Real and symmetric.
+    start : ndarray, shape (dim, n_probes)
+        Vectors v; of a zero one all weight is at 0.
+    n_steps : int
+        Lanczos steps, between 1 and dim.
+
+    Returns
+    -------
+    nodes, weights : ndarray, shape (n_probes, n_steps)
+        Such that :math:`\sum_s w_sf(x_s)\approx v^\top f(A)v/\|v\|^2`, exact for polynomials f of degree below
+        2 n_steps.
+
+    Raises
+    ------
+    ValueError
+        If the operator returns NaN or infinite entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlib.engine.density import lanczos_rules
+    >>> nodes, weights = lanczos_rules(np.diag([1.0, 2.0, 4.0]), np.ones((3, 1)), n_steps=3)
+    >>> round(float(np.sum(weights / nodes)), 3), round((1 + 1 / 2 + 1 / 4) / 3, 3)
+    (0.583, 0.583)
+    """
+    dim, n_probes = start.shape
+    norms = column_norms(start)
+    vector = start / np.where(norms > 0, norms, 1.0)
     basis = np.empty((n_steps, dim, n_probes))
     diagonal, off_diagonal = np.empty((2, n_probes, n_steps))
     alive = np.ones(n_probes, dtype=bool)
@@ -126,6 +162,4 @@ def spectral_measure(
         off_diagonal[:, step] = np.where(alive, norms, 0.0)
         vector = product / np.where(alive, norms, np.inf)
     rules = [eigh_tridiagonal(a, b[:-1]) for a, b in zip(diagonal, off_diagonal, strict=True)]
-    return SpectralMeasure(
-        nodes=np.array([nodes for nodes, _ in rules]), weights=np.array([vectors[0] ** 2 for _, vectors in rules])
-    )
+    return np.array([nodes for nodes, _ in rules]), np.array([vectors[0] ** 2 for _, vectors in rules])
