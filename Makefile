@@ -5,7 +5,8 @@ ENVIRONMENT := $(VENV)/.ready
 # Laws of the library that need neither the book nor a browser, for other versions of Python.
 CORE_TESTS := $(addprefix tests/test_,$(addsuffix .py,\
 	checks density digest hermite krylov label_transforms metrics moment parameters perturbation shrinkage sweep target))
-PARALLEL := -n logical --dist loadfile --durations 15
+# In the order of their names, which puts the long tests of the book before the short ones of the library.
+PARALLEL := -n logical --dist loadfile --no-loadscope-reorder --durations 15
 
 # As many processes as cores, each with one thread.
 export OMP_NUM_THREADS := 1
@@ -69,7 +70,7 @@ refresh: $(ENVIRONMENT)
 test: book
 	@status=0; \
 	pytest -rs $(PARALLEL) --cov || status=1; \
-	pytest -rs $(PARALLEL) --no-loadscope-reorder --nbval book || status=1; \
+	pytest -rs $(PARALLEL) --nbval book || status=1; \
 	exit $$status
 
 # In an environment of its own, with the pinned versions, and as a reader installs the library: not from this folder.

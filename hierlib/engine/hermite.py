@@ -9,7 +9,7 @@ from that recursion: one pass over n samples and k directions costs O(n D k) and
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
 from math import comb
 
@@ -150,10 +150,16 @@ class HermiteFeatures:
 
     def kernel(self, k: int) -> QuadraticKernel | GroupedKernel:
         """Products of tiles of numpy arrays with k columns."""
-        if self.degree == 2:
-            return QuadraticKernel(self.n_inputs, k)
-        return GroupedKernel(self.n_inputs, self.degree, k)
+        return _remembered_kernel(self.n_inputs, self.degree, k)
 
     def accelerated_kernel(self, k: int) -> GroupedKernel:
         """Products of large tiles of another library's arrays with k columns."""
         return GroupedKernel(self.n_inputs, self.degree, k, rows=ACCELERATOR_ROWS)
+
+
+@lru_cache(maxsize=4)
+def _remembered_kernel(n_inputs: int, degree: int, k: int) -> QuadraticKernel | GroupedKernel:
+    # Kernels hold no data, and an eigensolver asks for the same two or three all the time.
+    if degree == 2:
+        return QuadraticKernel(n_inputs, k)
+    return GroupedKernel(n_inputs, degree, k)
