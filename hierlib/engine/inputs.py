@@ -310,7 +310,9 @@ class PolynomialFeatures(HermiteFeatures):
     @cached_property
     def index_tuples(self) -> np.ndarray:
         """Sorted input indices of the leading term of each feature, ndarray of int, shape (dim, 2)."""
-        return self._whole.index_tuples[np.abs(self._map).argmax(axis=1)] - self._constant
+        tuples = self._whole.index_tuples
+        own = tuples[:, 0] >= self._constant
+        return tuples[own][np.abs(self._map[:, own]).argmax(axis=1)] - self._constant
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Evaluate all features: see `HermiteFeatures.transform`."""

@@ -427,15 +427,17 @@ class HierarchicalSpectralRegressor(
         bulk, sizes = None, np.ones(len(weights))
         if observed:
             norms = None
-            if not self.normalize:
+            if not self.normalize and not (self.whiten and self.degree == 1):
                 norms = np.concatenate(list(map_batches(_squared_norms, data, weights, n_jobs=self.n_jobs)))
                 with np.errstate(over="ignore"):
                     _check_overflow(norms**self.degree)
-            spread = features.radius_variance
-            weights, sizes = (
-                effective_weights(part, features.n_inputs, self.degree, norms, radius_variance=spread)
-                for part in (weights, sizes)
-            )
+            # Norms that depend on the units of the inputs say nothing where the features do not.
+            if not (self.whiten and self.degree == 1):
+                spread = features.radius_variance
+                weights, sizes = (
+                    effective_weights(part, features.n_inputs, self.degree, norms, radius_variance=spread)
+                    for part in (weights, sizes)
+                )
             whitened = sizes if self.whiten else None
             bulk = SampleBulk(weights, features.n_inputs, self.degree, dim=features.dim, sizes=whitened)
         return self._leading_pairs(operator, n_features, bulk, before, automatic=automatic), weights, sizes, bulk

@@ -22,7 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hierlib.checks import check_array, check_choice, check_integer, check_real
+from hierlib.checks import check_array, check_choice, check_integer
 from hierlib.theory.bulk import Bulk, resolvent_kernels
 from hierlib.theory.remainder import MAX_DIM, RemainderLaw
 from hierlib.theory.weight_law import ScaledLaw, sample_law, unscaled
@@ -333,7 +333,9 @@ def whitened_outliers(weights: np.ndarray, squares: np.ndarray, n: int, dim: int
     if not (weights.size and np.ptp(weights) > 0):
         msg = "weights must not be constant."
         raise ValueError(msg)
-    check_real("squares.mean()", float(squares.mean()) if count else 1.0, low=0, open_low=True)
+    if not count or squares.min() < 0 or not squares.mean(axis=0).all():
+        msg = "squares must hold the squares of at least one feature, none of which is 0 everywhere."
+        raise ValueError(msg)
     unit = float(np.std(weights))
     values = (weights - weights.mean()) / unit
     law = sample_law(values, values, squares.T / squares.mean(axis=0)[:, None])
