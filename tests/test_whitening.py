@@ -69,7 +69,9 @@ def test_thresholds_lie_one_noise_dimension_higher():
     parameters = TargetParameters(MIXED, 500, 1)
     plain, whitened = (predict(parameters, 5000, "tanh", whiten=w).thresholds for w in (None, "sample"))
     assert_allclose(whitened - plain, 497)
-    assert_allclose(predict(parameters, 5000, "tanh").strengths, predict(parameters, 5000, "tanh", whiten="sample").strengths)
+    assert_allclose(
+        predict(parameters, 5000, "tanh").strengths, predict(parameters, 5000, "tanh", whiten="sample").strengths
+    )
 
 
 def test_pencil_is_predicted_at_degree_one():
@@ -194,7 +196,11 @@ def test_bulk_of_a_sample_is_that_of_its_law():
     sizes = rng.chisquare(50, 6000) / 50
     for scale in (np.ones(6000), sizes):
         bulk = SampleBulk(w * scale, 300, 1, sizes=scale)
-        exact = WhitenedBulk(ScaledLaw(w, np.full(6000, 1 / 6000), np.zeros((0, 6000)), w / 6000, np.zeros((0, 6000)), 0, scale), 20.0, 6000)
+        exact = WhitenedBulk(
+            ScaledLaw(w, np.full(6000, 1 / 6000), np.zeros((0, 6000)), w / 6000, np.zeros((0, 6000)), 0, scale),
+            20.0,
+            6000,
+        )
         assert_allclose(bulk.edges, exact.levels(np.array([exact.edges[-1], exact.edges[1]]))[0], rtol=5e-3)
         inside, outside = bulk.edges, bulk.interval()
         assert outside[0] < inside[0] < inside[1] < outside[1]

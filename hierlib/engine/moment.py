@@ -338,7 +338,7 @@ class MomentOperator(LinearOperator):
         return weighted * units, plain * units
 
     def dense_pencil(self, basis: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        r"""Form both matrices of `pencil`, or :math:`B^\top\hat CB` and :math:`B^\top\hat SB` for the columns of a basis.
+        r"""Form both matrices of `pencil`, or :math:`B^\top\hat CB` and :math:`B^\top\hat SB` for a basis.
 
         The features are multiplied by the basis, sample by sample: a well-conditioned result does not suffer from an
         ill-conditioned :math:`\hat S`.
@@ -624,7 +624,7 @@ def _tiles(normalize: bool, dtype: np.dtype, unit: float, X: np.ndarray, weights
 
 
 def _pencil_sums(kernel: Any, collector: Any, packed: list, tiles: Iterable) -> list:
-    """Sums of F diag(w) F^T V beside F F^T V: one set of projections serves both."""
+    """Sum F diag(w) F^T V beside F F^T V: one set of projections serves both."""
     sums = collector.zero_sums()
     with np.errstate(over="ignore", invalid="ignore"):
         for tile, weights in tiles:

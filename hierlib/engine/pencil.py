@@ -1,9 +1,10 @@
 r"""Eigenpairs of the moment matrix relative to the second moments of the features in the same sample.
 
-.. math:: \hat C v = \lambda\,\hat S v, \qquad \hat S = \frac1n\sum_\mu F_\mu F_\mu^\top, \qquad v_i^\top\hat Sv_j=\delta_{ij},
+.. math:: \hat C v = \lambda\,\hat S v, \qquad \hat S = \frac1n\sum_\mu F_\mu F_\mu^\top, \qquad
+          v_i^\top\hat Sv_j=\delta_{ij},
 
 by Rayleigh-Ritz on a space that grows by residuals, as in `hierlib.engine.krylov`; one pass gives both products. No
-matrix is inverted, so that the number of passes grows with the condition of :math:`\hat S`: of order ten where n is many
+matrix is inverted, so that the number of passes grows with the condition of :math:`\hat S`: some tens where n is many
 times D and the features are near white, far more where inputs are correlated. Up to 1024 dimensions both matrices are
 formed and the answer is exact.
 """

@@ -330,7 +330,13 @@ def _positions(score: np.ndarray) -> np.ndarray:
 
 
 def _observed_law(
-    target: Any, n: int, transform: str | Function | None, radial: bool, normalize: bool, sample: np.ndarray, whiten: bool
+    target: Any,
+    n: int,
+    transform: str | Function | None,
+    radial: bool,
+    normalize: bool,
+    sample: np.ndarray,
+    whiten: bool,
 ) -> WeightLaw:
     """Law of the effective weight over a sample."""
     if not hasattr(target, "latent"):

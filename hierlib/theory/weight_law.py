@@ -395,7 +395,9 @@ def joint_sample_law(weights: np.ndarray, sizes: np.ndarray) -> ScaledLaw:
     shares = [len(part) / len(weights) for part in groups]
     values = np.concatenate([law.values for law in laws])
     masses = np.concatenate([share * law.masses for share, law in zip(shares, laws, strict=True)])
-    scale = np.concatenate([np.full(len(law.values), sizes[part].mean()) for part, law in zip(groups, laws, strict=True)])
+    scale = np.concatenate(
+        [np.full(len(law.values), sizes[part].mean()) for part, law in zip(groups, laws, strict=True)]
+    )
     none = np.empty((0, len(values)))
     return ScaledLaw(values, masses, none, masses * values, none, 0, scale)
 
