@@ -1,7 +1,7 @@
 r"""Whitening of correlated and elliptical inputs, in front of an estimator that expects white ones.
 
-An elliptical input is :math:`x=m+r\,\Sigma^{1/2}u` with a direction u on the sphere and a length r of any law. The sample
-covariance estimates :math:`\Sigma` badly where r has heavy tails; Tyler's estimator does not see r at all.
+An elliptical input is :math:`x=m+r\,\Sigma^{1/2}u` with a direction u on the sphere and a length r of any law. The
+sample covariance estimates :math:`\Sigma` badly where r has heavy tails; Tyler's estimator does not see r at all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hierlib.checks import check_choice, check_integer, check_real
+from hierlib.checks import check_array, check_choice, check_integer, check_real
 
 __all__ = ["InputWhitening", "tyler_scatter"]
 
@@ -101,7 +101,9 @@ class InputWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
 
 def tyler_scatter(X: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 500) -> np.ndarray:
-    r"""Return Tyler's scatter matrix of centred inputs, the fixed point of trace d of
+    r"""Return Tyler's scatter matrix of centred inputs.
+
+    It is the fixed point, of trace d, of
 
     .. math:: \Sigma = \frac dn\sum_\mu\frac{x_\mu x_\mu^\top}{x_\mu^\top\Sigma^{-1}x_\mu} .
 
@@ -114,7 +116,7 @@ def tyler_scatter(X: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 500
     tol : float, default 1e-8
         Largest change of an entry in the last step, positive.
     max_iterations : int, default 500
-        Largest number of steps.
+        Largest number of steps, at most 10**6.
 
     Returns
     -------
@@ -140,12 +142,12 @@ def tyler_scatter(X: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 500
     >>> tyler_scatter(X).shape
     (2, 2)
     """
-    X = np.asarray(X, dtype=float)
+    X = check_array("X", X, shape=(None, None)).astype(float)
     tol = check_real("tol", tol, low=0, open_low=True)
-    max_iterations = check_integer("max_iterations", max_iterations, low=1)
+    max_iterations = check_integer("max_iterations", max_iterations, low=1, high=10**6)
     norms = np.linalg.norm(X, axis=1)
     unit = X[norms > 0] / norms[norms > 0, None]
-    n, d = unit.shape
+    d = unit.shape[1]
     check_full_rank(unit, np.ones(d))
     scatter = np.eye(d)
     for _ in range(max_iterations):

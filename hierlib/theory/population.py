@@ -25,9 +25,10 @@ def population_matrix(
 ) -> np.ndarray:
     r"""Return :math:`\mathbb E\hat C`, the moment matrix of infinitely many samples weighted by y, identity link.
 
-    Independent entries with excess kurtosis :math:`\kappa_4` have :math:`K_4[B]=\kappa_4\,\mathrm{diag}\,B` at degree 1.
-    A direction with s entries of equal size has its eigenvalue :math:`\sqrt2\lambda` times :math:`1+\kappa_4/(2s)`, and
-    there are s - 1 more eigenvalues, :math:`\sqrt2\lambda\kappa_4/(2s)`. On the sphere
+    At degree 1 independent entries with excess kurtosis :math:`\kappa_4` have
+    :math:`K_4[B]=\kappa_4\,\mathrm{diag}\,B`. A direction with s entries of equal size has its eigenvalue
+    :math:`\sqrt2\lambda` times :math:`1+\kappa_4/(2s)`, and there are s - 1 more eigenvalues,
+    :math:`\sqrt2\lambda\kappa_4/(2s)`. On the sphere
     :math:`K_4[B]=-\frac2{d+2}\,(\mathrm{tr}(B)\,I+2B)`.
 
     Parameters
@@ -70,7 +71,7 @@ def population_matrix(
     array([-0.25, -0.25, -0.25,  0.75])
     """
     law = input_law(inputs)
-    degree = check_integer("degree", degree, low=1)
+    degree = check_integer("degree", degree, low=1, high=2)
     rows = check_array("directions", directions, shape=(None, None)).astype(float)
     weights = check_array("weights", weights, shape=(len(rows),)).astype(float)
     norms = np.linalg.norm(rows, axis=1)
@@ -78,10 +79,10 @@ def population_matrix(
         worst = norms[np.abs(norms - 1).argmax()]
         msg = f"directions must have rows of norm 1, as the label's mean is 0 for these only, got norm {worst:.6g}."
         raise ValueError(msg)
-    if degree > 2 or (degree == 2 and not law.gaussian):
+    if degree == 2 and not law.gaussian:
         msg = (
-            "degree must be 1, or 2 with inputs 'gauss': fourth cumulants of features of degree 2 need eight moments of "
-            f"the law, got degree {degree} and inputs {law.name!r}."
+            "degree must be 1 unless inputs are 'gauss': fourth cumulants of features of degree 2 need eight moments "
+            f"of the law, got degree 2 and inputs {law.name!r}."
         )
         raise ValueError(msg)
     matrix, dim = (rows.T * weights) @ rows, rows.shape[1]
