@@ -12,11 +12,19 @@ from __future__ import annotations
 from functools import cached_property
 from itertools import combinations_with_replacement
 from math import comb
+from typing import Any
 
 import numpy as np
 
 from hierlib.checks import check_array, check_integer
-from hierlib.engine.kernels import ACCELERATOR_ROWS, GroupedKernel, QuadraticKernel, fill_degree, lower_degrees, tile_width
+from hierlib.engine.kernels import (
+    ACCELERATOR_ROWS,
+    GroupedKernel,
+    QuadraticKernel,
+    fill_degree,
+    lower_degrees,
+    tile_width,
+)
 from hierlib.engine.parallel import one_blas_thread
 
 __all__ = ["HermiteFeatures"]
@@ -148,12 +156,12 @@ class HermiteFeatures:
                 projections[start : start + width] = kernel.project(packed, tile).T
         return projections
 
-    def kernel(self, k: int) -> QuadraticKernel | GroupedKernel:
+    def kernel(self, k: int) -> Any:
         """Products of tiles of numpy arrays with k columns."""
         if self.degree == 2:
             return QuadraticKernel(self.n_inputs, k)
         return GroupedKernel(self.n_inputs, self.degree, k)
 
-    def accelerated_kernel(self, k: int) -> GroupedKernel:
+    def accelerated_kernel(self, k: int) -> Any:
         """Products of large tiles of another library's arrays with k columns."""
         return GroupedKernel(self.n_inputs, self.degree, k, rows=ACCELERATOR_ROWS)

@@ -208,15 +208,16 @@ def input_law(inputs: str | InputLaw) -> InputLaw:
     """
     if isinstance(inputs, InputLaw):
         return inputs
-    if isinstance(inputs, str) and inputs in _LAWS:
-        return _LAWS[inputs]
-    if isinstance(inputs, str) and inputs.startswith("student"):
+    name: object = inputs
+    if isinstance(name, str) and name in _LAWS:
+        return _LAWS[name]
+    if isinstance(name, str) and name.startswith("student"):
         try:
-            freedom = float(inputs.removeprefix("student"))
+            freedom = float(name.removeprefix("student"))
         except ValueError:
             freedom = -inf
         if 4 < freedom < inf:
-            return InputLaw(inputs, _Student(freedom), (0.0, 1.0, 0.0, 6 / (freedom - 4)))
+            return InputLaw(name, _Student(freedom), (0.0, 1.0, 0.0, 6 / (freedom - 4)))
         if freedom <= 4 and freedom > -inf:
             msg = f"inputs must have a fourth moment: a Student law of more than 4 degrees of freedom, got {inputs!r}."
             raise ValueError(msg)
@@ -310,7 +311,9 @@ class PolynomialFeatures(HermiteFeatures):
     @cached_property
     def index_tuples(self) -> np.ndarray:
         """Sorted input indices of the leading term of each feature, ndarray of int, shape (dim, 2)."""
-        return self._whole.index_tuples[np.abs(self._map).argmax(axis=1)] - self._constant
+        tuples = self._whole.index_tuples
+        own = tuples[:, 0] >= self._constant
+        return tuples[own][np.abs(self._map[:, own]).argmax(axis=1)] - self._constant
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Evaluate all features: see `HermiteFeatures.transform`."""
@@ -318,11 +321,11 @@ class PolynomialFeatures(HermiteFeatures):
         whole = self._whole.transform(_augmented(X.T, self._constant).T)
         return (self._map @ whole.T).T.astype(X.dtype, copy=False)
 
-    def kernel(self, k: int) -> LawKernel:
+    def kernel(self, k: int) -> Any:
         """Products of tiles of numpy arrays with k columns."""
         return LawKernel(self._whole.kernel(k), self._map, self._constant)
 
-    def accelerated_kernel(self, k: int) -> LawKernel:
+    def accelerated_kernel(self, k: int) -> Any:
         """Products of large tiles of another library's arrays with k columns."""
         return LawKernel(self._whole.accelerated_kernel(k), self._map, self._constant)
 

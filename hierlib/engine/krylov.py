@@ -223,7 +223,10 @@ class _Search:
                 size = len(leading)
                 basis[:, :size], products[:, :size] = vectors, images
                 projected[:size, :size] = np.diag(leading)
-            old, size = size, append_orthonormal(basis, size, defects[:, np.flatnonzero(open_pairs[:k])[:block]], self.rng)
+            old, size = (
+                size,
+                append_orthonormal(basis, size, defects[:, np.flatnonzero(open_pairs[:k])[:block]], self.rng),
+            )
         return Eigenpairs(leading[:k], vectors[:, :k], residuals[:k], n_products, bool(converged))
 
     def may_hide_copies(self, pairs: Eigenpairs, width: int) -> bool:

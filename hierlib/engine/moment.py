@@ -309,7 +309,7 @@ class MomentOperator(LinearOperator):
         return self._mean(products, V) * units
 
     def pencil(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        r"""Multiply columns by the matrix and by the second moments of the features, in one pass.
+        r"""Multiply columns by the matrix of centred weights and by the second moments of the features, in one pass.
 
         Parameters
         ----------
@@ -319,7 +319,7 @@ class MomentOperator(LinearOperator):
         Returns
         -------
         ndarray, shape (dim, k)
-            The matrix times V.
+            :math:`\hat CV`, :math:`\hat C=\frac1n\sum_\mu(w_\mu-\bar w)F_\mu F_\mu^\top`.
         ndarray, shape (dim, k)
             :math:`\hat SV`, :math:`\hat S=\frac1n\sum_\mu F_\mu F_\mu^\top`.
         """
@@ -334,21 +334,37 @@ class MomentOperator(LinearOperator):
             packed = kernel.pack(V.astype(self.product_dtype))
             products = self._sum(collector, partial(_pencil_sums, kernel, collector, packed))
         self.samples_read += len(self.weights)
-        weighted, plain = self._mean(products[:, :k], V), products[:, k:] / len(self.weights)
+        weighted, plain = self._centred(products[:, :k], products[:, k:])
         return weighted * units, plain * units
 
-    def dense_pencil(self) -> tuple[np.ndarray, np.ndarray]:
-        r"""Form the matrix and :math:`\hat S`, each of shape (dim, dim), in twice the operations of `to_dense`."""
-        ones = MomentOperator(
-            self.data,
-            np.ones(len(self.weights)),
-            degree=self.features.degree,
-            inputs=self.inputs,
-            normalize=self.normalize,
-            dtype=self.product_dtype.name,
-            n_jobs=self.n_jobs,
-        )
-        return self.to_dense(), ones.to_dense() + np.eye(self.shape[0])
+    def dense_pencil(self, basis: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        r"""Form both matrices of `pencil`, or :math:`B^\top\hat CB` and :math:`B^\top\hat SB` for a basis.
+
+        The features are multiplied by the basis, sample by sample: a well-conditioned result does not suffer from an
+        ill-conditioned :math:`\hat S`.
+
+        Parameters
+        ----------
+        basis : ndarray, shape (dim, k), optional
+            The columns of B; the identity by default.
+
+        Returns
+        -------
+        weighted, second : ndarray, shape (k, k)
+            The matrices.
+        """
+        size = self.shape[0] if basis is None else basis.shape[1]
+        total = np.zeros((2, size, size))
+        for part in self._map_tiles(partial(_dense_pencil_sums, self.features, basis), n_jobs=1):
+            total += part
+        self.samples_read += len(self.weights)
+        return self._centred(*total)
+
+    def _centred(self, weighted: np.ndarray, plain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turn sums with weights at unit size and without weights into means, the first with centred weights."""
+        self._check_finite(weighted)
+        n = len(self.weights)
+        return (weighted - self._total / n * plain) / n * self._unit, plain / n
 
     def _sum(self, kernel: Any, function: Callable) -> np.ndarray:
         """Sum a function of the tiles over all shards into an array of shape (dim, columns of the kernel)."""
@@ -360,13 +376,16 @@ class MomentOperator(LinearOperator):
 
     def _mean(self, products: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Take the mean and subtract the identity's product with V, given the sum of F diag(w) F^T V at unit size."""
+        self._check_finite(products)
+        return (products - self._total * V) / len(self.weights) * self._unit
+
+    def _check_finite(self, products: np.ndarray) -> None:
         if not np.isfinite(products).all():
             msg = (
                 f"X must be small enough for products of features of degree {self.features.degree} to fit into "
                 f"{self.product_dtype.name}, got inputs whose products overflow: standardise them, or set normalize."
             )
             raise ValueError(msg)
-        return (products - self._total * V) / len(self.weights) * self._unit
 
     def _multiply_there(self, X, V: np.ndarray, *, pencil: bool = False) -> np.ndarray:
         """Sum of F diag(w) F^T V over an array of another library, on its device; with `pencil`, beside F F^T V."""
@@ -605,7 +624,7 @@ def _tiles(normalize: bool, dtype: np.dtype, unit: float, X: np.ndarray, weights
 
 
 def _pencil_sums(kernel: Any, collector: Any, packed: list, tiles: Iterable) -> list:
-    """Sums of F diag(w) F^T V beside F F^T V: one set of projections serves both."""
+    """Sum F diag(w) F^T V beside F F^T V: one set of projections serves both."""
     sums = collector.zero_sums()
     with np.errstate(over="ignore", invalid="ignore"):
         for tile, weights in tiles:
@@ -620,6 +639,19 @@ def _packed_sums(kernel: QuadraticKernel | GroupedKernel, packed: list, tiles: I
         for tile, weights in tiles:
             kernel.add_product(sums, packed, tile, weights)
     return sums
+
+
+def _dense_pencil_sums(features: HermiteFeatures, basis: np.ndarray | None, tiles: Iterable) -> np.ndarray:
+    size = features.dim if basis is None else basis.shape[1]
+    total = np.zeros((2, size, size))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for tile, weights in tiles:
+            if not np.isfinite(tile).all():
+                return np.full_like(total, np.inf)
+            values = features.transform(tile.T)
+            values = values if basis is None else values @ basis
+            total += [(values * weights[:, None]).T @ values, values.T @ values]
+    return total
 
 
 def _dense_sum(features: HermiteFeatures, tiles: Iterable) -> np.ndarray:

@@ -1,9 +1,10 @@
 r"""Eigenpairs of the moment matrix relative to the second moments of the features in the same sample.
 
-.. math:: \hat C v = \lambda\,\hat S v, \qquad \hat S = \frac1n\sum_\mu F_\mu F_\mu^\top, \qquad v_i^\top\hat Sv_j=\delta_{ij},
+.. math:: \hat C v = \lambda\,\hat S v, \qquad \hat S = \frac1n\sum_\mu F_\mu F_\mu^\top, \qquad
+          v_i^\top\hat Sv_j=\delta_{ij},
 
 by Rayleigh-Ritz on a space that grows by residuals, as in `hierlib.engine.krylov`; one pass gives both products. No
-matrix is inverted, so that the number of passes grows with the condition of :math:`\hat S`: of order ten where n is many
+matrix is inverted, so that the number of passes grows with the condition of :math:`\hat S`: some tens where n is many
 times D and the features are near white, far more where inputs are correlated. Up to 1024 dimensions both matrices are
 formed and the answer is exact.
 """
@@ -26,7 +27,7 @@ __all__ = ["leading_pencil"]
 # Two matrices of this dimension take 16 MiB, and their eigenvectors about a second.
 MAX_DENSE = 1024
 # Share of the second moment of its features below which a direction is constant zero up to rounding.
-NO_VARIANCE = 1e-11
+NO_VARIANCE = 1e-15
 
 
 def leading_pencil(
@@ -105,21 +106,31 @@ def leading_pencil(
 
 
 def _dense(operator: MomentOperator, k: int, rank: Callable[[np.ndarray], np.ndarray]) -> Eigenpairs:
-    matrix, second = operator.dense_pencil()
-    # Of features at unit size: what vanishes must not depend on the units of the inputs.
-    size = np.sqrt(np.diag(second))
-    inverse = np.divide(1.0, size, out=np.zeros(len(size)), where=size > 0)
-    spectrum, basis = np.linalg.eigh(inverse[:, None] * second * inverse)
-    kept = spectrum > NO_VARIANCE * len(size)
-    if np.count_nonzero(kept) < k:
-        msg = f"n_features must be <= {np.count_nonzero(kept)}, the directions in which features vary, got {k}."
+    whitening = np.eye(operator.shape[0])
+    null = [np.empty((len(whitening), 0))]
+    # Twice: the rounding of second moments is the square of that of features, until these are nearly white.
+    for whitened in (False, True):
+        matrix, second = operator.dense_pencil(whitening if whitened else None)
+        # Of features at unit size: what vanishes must not depend on the units of the inputs.
+        size = np.sqrt(np.diag(second))
+        inverse = np.divide(1.0, size, out=np.zeros(len(size)), where=size > 0)
+        spectrum, rotation = np.linalg.eigh(inverse[:, None] * second * inverse)
+        kept = spectrum > NO_VARIANCE * len(size)
+        null.append(whitening @ (inverse[:, None] * rotation[:, ~kept]))
+        step = inverse[:, None] * rotation[:, kept] / np.sqrt(spectrum[kept])
+        whitening = whitening @ step
+    if whitening.shape[1] < k:
+        msg = f"n_features must be <= {whitening.shape[1]}, the directions in which features vary, got {k}."
         raise ValueError(msg)
-    whitening = inverse[:, None] * basis[:, kept] / np.sqrt(spectrum[kept])
-    image = whitening.T @ matrix @ whitening
+    image = step.T @ matrix @ step
     eigenvalues, vectors = np.linalg.eigh((image + image.T) / 2)
     order = rank(eigenvalues)[:k]
-    values, vectors = eigenvalues[order], whitening @ vectors[:, order]
-    residuals = column_norms(matrix @ vectors - second @ vectors * values)
+    values, vectors = eigenvalues[order], vectors[:, order]
+    residuals = column_norms(image @ vectors - vectors * values)
+    vectors = whitening @ vectors
+    # What they hold of directions in which nothing varies is arbitrary: none.
+    constant = np.hstack(null)
+    vectors -= constant @ np.linalg.lstsq(constant, vectors, rcond=None)[0]
     return Eigenpairs(values, vectors, residuals, 2, True)
 
 
@@ -136,9 +147,9 @@ def _search(
     width = max(block, start.shape[1])
     most = max(MAX_COLUMNS * k + block, width)
     basis, images, seconds = (np.empty((operator.shape[0], most), order="F") for _ in range(3))
-    filled = np.hstack([start, rng.standard_normal((operator.shape[0], width - start.shape[1]))])
     # Into the range of the second moments, in which the residuals stay.
-    old, size = 0, append_orthonormal(basis, 0, operator.pencil(filled)[1], rng)
+    filled = operator.pencil(rng.standard_normal((operator.shape[0], width - start.shape[1])))[1]
+    old, size = 0, append_orthonormal(basis, 0, np.hstack([start, filled]), rng)
     for n_products in range(2, max(2, max_products) + 1):
         images[:, old:size], seconds[:, old:size] = operator.pencil(basis[:, old:size])
         used = basis[:, :size]

@@ -129,7 +129,8 @@ class HierarchicalSpectralRegressor(
     ------
     ValueError
         If an argument is out of range, more features are asked for than there are dimensions, there are no more
-        samples than dimensions with `whiten`, which goes with no "optimal" transform, the labels or their transforms are constant up to rounding, or inputs are so large that features overflow.
+        samples than dimensions with `whiten`, which goes with no "optimal" transform, the labels or their transforms
+        are constant up to rounding, or inputs are so large that features overflow.
 
     Notes
     -----
@@ -200,10 +201,12 @@ class HierarchicalSpectralRegressor(
         """Build the estimator with the settings that recover most from a given sample.
 
         Bounded labels, normalised inputs, ranking by edge, least squares on leave-one-out features for the second
-        layer, and the number of features from the data. Above some four samples a feature dimension,
-        ``recommended(whiten="sample")`` recovers more still: at d = 24, n = 16 D an overlap of 0.72 in the place of 0.63,
-        and at 3 D less (the chapter *Other Inputs* measures both). The preset also serves smaller samples than that, down
-        to n below D, where there are no second moments to whiten by.
+        layer, and the number of features from the data.
+
+        Above some four samples a feature dimension, ``recommended(whiten="sample")`` recovers more still: at d = 24,
+        n = 16 D an overlap of 0.72 in the place of 0.63, and at 3 D less (the chapter *Other Inputs* measures both).
+        The preset also serves smaller samples than that, down to n below D, where there are no second moments to
+        whiten by.
 
         Parameters
         ----------
@@ -395,7 +398,9 @@ class HierarchicalSpectralRegressor(
         if correct and bulk:
             s = bulk.resolvent(pairs.eigenvalues)
             offsets = bulk.offsets(s)
-        self._fit_upper_layers(features, data, y, unit, n_lower if n_upper else 0, np.stack([weights, sizes]), s, offsets)
+        self._fit_upper_layers(
+            features, data, y, unit, n_lower if n_upper else 0, np.stack([weights, sizes]), s, offsets
+        )
         return self
 
     def _first_layer(
@@ -427,15 +432,17 @@ class HierarchicalSpectralRegressor(
         bulk, sizes = None, np.ones(len(weights))
         if observed:
             norms = None
-            if not self.normalize:
+            if not self.normalize and not (self.whiten and self.degree == 1):
                 norms = np.concatenate(list(map_batches(_squared_norms, data, weights, n_jobs=self.n_jobs)))
                 with np.errstate(over="ignore"):
                     _check_overflow(norms**self.degree)
-            spread = features.radius_variance
-            weights, sizes = (
-                effective_weights(part, features.n_inputs, self.degree, norms, radius_variance=spread)
-                for part in (weights, sizes)
-            )
+            # Norms that depend on the units of the inputs say nothing where the features do not.
+            if not (self.whiten and self.degree == 1):
+                spread = features.radius_variance
+                weights, sizes = (
+                    effective_weights(part, features.n_inputs, self.degree, norms, radius_variance=spread)
+                    for part in (weights, sizes)
+                )
             whitened = sizes if self.whiten else None
             bulk = SampleBulk(weights, features.n_inputs, self.degree, dim=features.dim, sizes=whitened)
         return self._leading_pairs(operator, n_features, bulk, before, automatic=automatic), weights, sizes, bulk

@@ -1,7 +1,7 @@
 r"""Whitening of correlated and elliptical inputs, in front of an estimator that expects white ones.
 
-An elliptical input is :math:`x=m+r\,\Sigma^{1/2}u` with a direction u on the sphere and a length r of any law. The sample
-covariance estimates :math:`\Sigma` badly where r has heavy tails; Tyler's estimator does not see r at all.
+An elliptical input is :math:`x=m+r\,\Sigma^{1/2}u` with a direction u on the sphere and a length r of any law. The
+sample covariance estimates :math:`\Sigma` badly where r has heavy tails; Tyler's estimator does not see r at all.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class InputWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
 
 def tyler_scatter(X: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 500) -> np.ndarray:
-    r"""Return Tyler's scatter matrix of centred inputs, the fixed point of trace d of
+    r"""Return Tyler's scatter matrix of centred inputs.
+
+    It is the fixed point, of trace d, of
 
     .. math:: \Sigma = \frac dn\sum_\mu\frac{x_\mu x_\mu^\top}{x_\mu^\top\Sigma^{-1}x_\mu} .
 
@@ -145,7 +147,7 @@ def tyler_scatter(X: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 500
     max_iterations = check_integer("max_iterations", max_iterations, low=1)
     norms = np.linalg.norm(X, axis=1)
     unit = X[norms > 0] / norms[norms > 0, None]
-    n, d = unit.shape
+    d = unit.shape[1]
     check_full_rank(unit, np.ones(d))
     scatter = np.eye(d)
     for _ in range(max_iterations):

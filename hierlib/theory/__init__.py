@@ -4,8 +4,8 @@
 expansion of its proofs. The rest is this book's: ``asymptotics`` predicts a spectrum, alignments and errors at finite
 n/D and d, from the law of the sample weights (``weight_law``), the bulk of noise (``bulk``), the part of the population
 matrix that is no spike (``remainder``) and the scalar readout (``readout``); ``whitening`` does so relative to the
-sample's second moments, ``population`` at infinitely many samples for any law of the inputs, ``shrinkage`` for one sample
-without knowing the target; ``label_transforms`` finds the labels' best function. Knows no target class and no
+sample's second moments, ``population`` at infinitely many samples for any law of the inputs, ``shrinkage`` for one
+sample without knowing the target; ``label_transforms`` finds the labels' best function. Knows no target class and no
 estimator.
 """
 

@@ -220,11 +220,11 @@ class Bulk:
         return beyond
 
     def edge_factor(self, side: int) -> float:
-        """Eigenvalues an edge gains over the imaginary part of n s: 1, but for `hierlib.theory.whitening`."""
+        """Return the eigenvalues that an edge gains over the imaginary part of n s: 1, without whitening."""
         return 1.0
 
     def level_noise(self, s: np.ndarray) -> np.ndarray:
-        """Standard deviation of h_i^2 v/(1 - vs) summed over the sample, over n: the variance of h_i^2 is 2."""
+        """Return the standard deviation of the sample mean of h_i^2 v/(1 - vs); the variance of h_i^2 is 2."""
         kernel, _ = resolvent_kernels(1 - s[:, None] * self.law.values)
         return np.sqrt(2 / self.n * ((self.law.values * kernel) ** 2 @ self.law.masses))
 
@@ -233,7 +233,7 @@ class Bulk:
         return resolvent_kernels(1 - s[:, None] * self.law.values)[1]
 
     def sample_moments(self, feature: np.ndarray, s: np.ndarray, aligned: np.ndarray) -> np.ndarray:
-        """Factor by which the estimator's features differ from those of unit directions, squared: none."""
+        """Return the square of what divides features of unit directions in the estimator: 1, without whitening."""
         return np.ones(len(s))
 
     def edge_alignment(self, side: int, z: float) -> np.ndarray:

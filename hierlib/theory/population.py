@@ -25,9 +25,10 @@ def population_matrix(
 ) -> np.ndarray:
     r"""Return :math:`\mathbb E\hat C`, the moment matrix of infinitely many samples weighted by y, identity link.
 
-    Independent entries with excess kurtosis :math:`\kappa_4` have :math:`K_4[B]=\kappa_4\,\mathrm{diag}\,B` at degree 1.
-    A direction with s entries of equal size has its eigenvalue :math:`\sqrt2\lambda` times :math:`1+\kappa_4/(2s)`, and
-    there are s - 1 more eigenvalues, :math:`\sqrt2\lambda\kappa_4/(2s)`. On the sphere
+    At degree 1 independent entries with excess kurtosis :math:`\kappa_4` have
+    :math:`K_4[B]=\kappa_4\,\mathrm{diag}\,B`. A direction with s entries of equal size has its eigenvalue
+    :math:`\sqrt2\lambda` times :math:`1+\kappa_4/(2s)`, and there are s - 1 more eigenvalues,
+    :math:`\sqrt2\lambda\kappa_4/(2s)`. On the sphere
     :math:`K_4[B]=-\frac2{d+2}\,(\mathrm{tr}(B)\,I+2B)`.
 
     Parameters
@@ -80,8 +81,8 @@ def population_matrix(
         raise ValueError(msg)
     if degree > 2 or (degree == 2 and not law.gaussian):
         msg = (
-            "degree must be 1, or 2 with inputs 'gauss': fourth cumulants of features of degree 2 need eight moments of "
-            f"the law, got degree {degree} and inputs {law.name!r}."
+            "degree must be 1, or 2 with inputs 'gauss': fourth cumulants of features of degree 2 need eight moments "
+            f"of the law, got degree {degree} and inputs {law.name!r}."
         )
         raise ValueError(msg)
     matrix, dim = (rows.T * weights) @ rows, rows.shape[1]

@@ -203,7 +203,7 @@ class SampleBulk:
     def _build(self, share: float) -> Bulk:
         """Bulk with the given multiple of the largest possible remainder."""
         if self.sizes is not None:
-            return self._build_whitened(share)
+            return self._build_whitened(self.sizes, share)
         observed = empirical_law(self._weights)
         # A feature with h^2 - 1 proportional to v attains Bessel's bound: it stands for all that there are.
         likeness = observed.masses * (1 + np.sqrt(2 / observed.variance) * observed.values)
@@ -213,8 +213,8 @@ class SampleBulk:
         semicircle = RemainderLaw(np.array([share * self.remainder / self.dim]), np.zeros(1))
         return Bulk(law, self.n_samples / self.dim, self.n_samples, semicircle)
 
-    def _build_whitened(self, share: float) -> WhitenedBulk:
-        observed = joint_sample_law(self._weights / self.sizes, self.sizes)
+    def _build_whitened(self, sizes: np.ndarray, share: float) -> WhitenedBulk:
+        observed = joint_sample_law(self._weights / sizes, sizes)
         likeness = observed.masses * (1 + np.sqrt(2 / observed.variance) * observed.scale * observed.values)
         law = replace(observed, reweighted=likeness[None], label_reweighted=likeness[None] * observed.values)
         semicircle = RemainderLaw(np.array([share * self.remainder / self.dim]), np.zeros(1))
@@ -282,7 +282,6 @@ class SampleBulk:
             beyond = np.sign(edge) * (self._bulk.levels(middle * edge)[0] - z) > 0
             low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
         return high * edge / self._unit
-
 
     def offsets(self, s: np.ndarray) -> np.ndarray:
         r"""Return :math:`b=\lambda s` of the whitened matrix at the entries of `s`, 0 without whitening."""

@@ -1,9 +1,9 @@
 r"""The spectrum of the moment matrix relative to the sample's own second moments: whitening by the same sample.
 
-The generalised eigenproblem is :math:`\hat Cv=\lambda\hat Sv` with :math:`\hat S=\frac1n\sum_\mu F_\mu F_\mu^\top`. Its
-eigenvalues are the :math:`\lambda` at which :math:`\frac1n\sum_\mu(W_\mu-\lambda)F_\mu F_\mu^\top` has the eigenvalue 0,
-so that the theory of `hierlib.theory.bulk` holds with the weight :math:`v=R\,(W-\lambda)`, R the squared size of the
-features of a sample over its mean, at the level 0. With :math:`x=R\,(Ws-b)`, :math:`b=\lambda s`, and
+The generalised eigenproblem is :math:`\hat Cv=\lambda\hat Sv`, :math:`\hat S=\frac1n\sum_\mu F_\mu F_\mu^\top`. Its
+eigenvalues are the :math:`\lambda` at which :math:`\frac1n\sum_\mu(W_\mu-\lambda)F_\mu F_\mu^\top` has the
+eigenvalue 0, so that the theory of `hierlib.theory.bulk` holds with the weight :math:`v=R\,(W-\lambda)`, R the squared
+size of the features of a sample over its mean, at the level 0. With :math:`x=R\,(Ws-b)`, :math:`b=\lambda s`, and
 :math:`t=x/(1-x)`:
 
 .. math::
@@ -22,7 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hierlib.checks import check_array, check_choice, check_integer, check_real
+from hierlib.checks import check_array, check_choice, check_integer
 from hierlib.theory.bulk import Bulk, resolvent_kernels
 from hierlib.theory.remainder import MAX_DIM, RemainderLaw
 from hierlib.theory.weight_law import ScaledLaw, sample_law, unscaled
@@ -115,7 +115,7 @@ class WhitenedBulk(Bulk):
         return b, bool(np.all(np.abs(step) <= 1e-6 * (1 + np.abs(b))))
 
     def _direction(self, s: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Derivative of b by s, shape (k,)."""
+        """Differentiate b by s, shape (k,)."""
         x = self._exponents(s, b)
         kernel, slope = resolvent_kernels(1 - x)
         fall = self._scale[:, None] * (kernel + x * slope)
@@ -211,9 +211,11 @@ class WhitenedBulk(Bulk):
         return (1 - aligned) * (self.law.masses @ squares) + aligned * own
 
     def squared_resolvents(self, s: np.ndarray) -> np.ndarray:
+        """Evaluate 1/(1 - x)^2 on the atoms of the law, shape (k, m)."""
         return resolvent_kernels(1 - self.exponents(s))[1].T
 
     def level_noise(self, s: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of an outlier over its alignment: see `hierlib.theory.bulk.Bulk`."""
         x = self.exponents(s)
         kernel, _ = resolvent_kernels(1 - x)
         return np.sqrt(2 / self.n * (self.law.masses @ (x * kernel) ** 2)) / np.abs(s) / self._at_noise(s)
@@ -233,6 +235,7 @@ class WhitenedBulk(Bulk):
         return scales
 
     def edge_factor(self, side: int) -> float:
+        """Return the eigenvalues that an edge gains over the imaginary part of n s."""
         return float(self._at_noise(np.array([self.edges[side]]))[0])
 
     def _widths(self, feature: int, s: np.ndarray) -> np.ndarray:
@@ -333,7 +336,9 @@ def whitened_outliers(weights: np.ndarray, squares: np.ndarray, n: int, dim: int
     if not (weights.size and np.ptp(weights) > 0):
         msg = "weights must not be constant."
         raise ValueError(msg)
-    check_real("squares.mean()", float(squares.mean()) if count else 1.0, low=0, open_low=True)
+    if not count or squares.min() < 0 or not squares.mean(axis=0).all():
+        msg = "squares must hold the squares of at least one feature, none of which is 0 everywhere."
+        raise ValueError(msg)
     unit = float(np.std(weights))
     values = (weights - weights.mean()) / unit
     law = sample_law(values, values, squares.T / squares.mean(axis=0)[:, None])
