@@ -5,9 +5,12 @@ import pytest
 
 from hierlib import HierarchicalTarget, theory
 from hierlib.chapters import explorer
+from hierlib.learn.input_whitening import tyler_scatter
 from hierlib.related import fits, linear_random_features, multitask_parity
 from hierlib.theory import asymptotics, label_transforms, perturbation
 from hierlib.theory.asymptotics import TargetParameters
+from hierlib.theory.population import population_matrix
+from hierlib.theory.whitening import whitened_outliers
 
 BAD = {
     "huge": 10**400,
@@ -32,6 +35,7 @@ ALLOWED = {
     "teacher": {"none"},
     "z": {"complex"},
     "n_parameters": {"none"},
+    "whiten": {"none"},
     "seed": {"huge", "endless"},
 }
 BROADCAST = {"i", "k", "m", "n", "n_samples", "compute", "time", "strengths", "n_parameters", "noise_norm", "gap"}
@@ -100,7 +104,11 @@ CALLS = [
     (multitask_parity.parameter_loss, SKILLS | {"n_parameters": 1, "target": 1.0}),
     (multitask_parity.best_allocation, SKILLS | {"compute": 100.0}),
     (multitask_parity.crossing_time, {"times": [1.0, 2.0], "strengths": [[0.1], [0.9]], "level": 0.5}),
-    (HierarchicalTarget, {"d": 5, "q": 2, "eps": 0.5, "gamma": 0.3, "seed": 0, "n_features": 2}),
+    (HierarchicalTarget, {"d": 5, "q": 2, "eps": 0.5, "gamma": 0.3, "seed": 0, "n_features": 2, "inputs": "uniform"}),
+    (population_matrix, {"inputs": "gauss", "directions": [[1.0]], "weights": [1.0], "degree": 2}),
+    (whitened_outliers, {"weights": [1.0, -1.0, 0.5], "squares": np.ones((3, 1)), "n": 100, "dim": 5}),
+    (tyler_scatter, {"X": np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), "tol": 1e-3, "max_iterations": 90}),
+    (asymptotics.predict, {"target": TARGET, "n": 100, "whiten": "sample"}),
     (HierarchicalTarget(5).sample, {"n": 3, "seed": 0}),
     (HierarchicalTarget(5).stream, {"n": 3, "seed": 0}),
     (HierarchicalTarget(5).label, {"X": np.ones((2, 5))}),

@@ -48,7 +48,7 @@ def test_gaussian_matrix_is_the_spikes_and_at_degree_two_the_known_remainder():
     [
         ({"inputs": "student3"}, "fourth moment"),
         ({"inputs": "laplace", "degree": 2}, "eight moments.*degree 2 and inputs 'laplace'"),
-        ({"degree": 3}, "degree must be 1, or 2"),
+        ({"degree": 3}, "degree must be an integer >= 1 and <= 2"),
         ({"degree": 0}, "degree must be"),
         ({"directions": [[1.0, 1.0]]}, r"norm 1.*got norm 1\.41421"),
         ({"directions": [1.0, 0.0]}, "directions must have shape"),

@@ -11,7 +11,7 @@ from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hierlib.checks import check_choice, check_integer, check_real
+from hierlib.checks import check_array, check_choice, check_integer, check_real
 
 __all__ = ["InputWhitening", "tyler_scatter"]
 
@@ -116,7 +116,7 @@ def tyler_scatter(X: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 500
     tol : float, default 1e-8
         Largest change of an entry in the last step, positive.
     max_iterations : int, default 500
-        Largest number of steps.
+        Largest number of steps, at most 10**6.
 
     Returns
     -------
@@ -142,9 +142,9 @@ def tyler_scatter(X: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 500
     >>> tyler_scatter(X).shape
     (2, 2)
     """
-    X = np.asarray(X, dtype=float)
+    X = check_array("X", X, shape=(None, None)).astype(float)
     tol = check_real("tol", tol, low=0, open_low=True)
-    max_iterations = check_integer("max_iterations", max_iterations, low=1)
+    max_iterations = check_integer("max_iterations", max_iterations, low=1, high=10**6)
     norms = np.linalg.norm(X, axis=1)
     unit = X[norms > 0] / norms[norms > 0, None]
     d = unit.shape[1]

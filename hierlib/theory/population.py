@@ -71,7 +71,7 @@ def population_matrix(
     array([-0.25, -0.25, -0.25,  0.75])
     """
     law = input_law(inputs)
-    degree = check_integer("degree", degree, low=1)
+    degree = check_integer("degree", degree, low=1, high=2)
     rows = check_array("directions", directions, shape=(None, None)).astype(float)
     weights = check_array("weights", weights, shape=(len(rows),)).astype(float)
     norms = np.linalg.norm(rows, axis=1)
@@ -79,10 +79,10 @@ def population_matrix(
         worst = norms[np.abs(norms - 1).argmax()]
         msg = f"directions must have rows of norm 1, as the label's mean is 0 for these only, got norm {worst:.6g}."
         raise ValueError(msg)
-    if degree > 2 or (degree == 2 and not law.gaussian):
+    if degree == 2 and not law.gaussian:
         msg = (
-            "degree must be 1, or 2 with inputs 'gauss': fourth cumulants of features of degree 2 need eight moments "
-            f"of the law, got degree {degree} and inputs {law.name!r}."
+            "degree must be 1 unless inputs are 'gauss': fourth cumulants of features of degree 2 need eight moments "
+            f"of the law, got degree 2 and inputs {law.name!r}."
         )
         raise ValueError(msg)
     matrix, dim = (rows.T * weights) @ rows, rows.shape[1]
