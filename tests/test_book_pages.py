@@ -56,8 +56,8 @@ ready.then(() => {
   done();
 });
 """
-# Contrast takes axe most of its time, and is the same for texts of one kind: of the same tags, classes and colours up to
-# the page's root. It looks at a few of each.
+# Contrast takes axe most of its time, and is the same for texts of one kind: of the same tags, classes and colours up
+# to the page's root. It looks at a few of each.
 MARK_TEXTS = """
 const kinds = new Map(), ids = new Map([[document.documentElement, 0]]), counts = new Map();
 for (const element of document.querySelectorAll('body, body *')) {

@@ -12,7 +12,7 @@ from hierlib.chapters.claims import MIME_TYPE
 
 CELL_TIMEOUT = 6 * 3600  # seconds after which a cell counts as hung
 KERNEL_STARTS = 3
-# One thread of the BLAS, and one of joblib's: where as many notebooks run as there are cores, more are in each other's way.
+# One thread of the BLAS and one of joblib's: as many notebooks run as there are cores, and more would only wait.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 

@@ -1,10 +1,10 @@
 """Run every chapter at the ends of its documented ranges, and store what came of it: ``book/data/ranges.csv``.
 
 Settings of a chapter: each parameter at either end of its range, the others at their defaults; all at their low ends
-at once, which is quick; and two random draws inside the ranges, of the seed too, which has no ends. A list is taken at its shortest near the low end, and as the
-default with the high end at its top. A point is a chapter executed once in a process of its own, on one thread. The
-table is written after each, so that an interrupted run goes on with what is missing. ``--again`` repeats what is
-there.
+at once, which is quick; and two random draws inside the ranges, of the seed too, which has no ends. A list is taken
+at its shortest near the low end, and as the default with the high end at its top. A point is a chapter executed once
+in a process of its own, on one thread. The table is written after each, so that an interrupted run goes on with what
+is missing. ``--again`` repeats what is there.
 """
 
 from __future__ import annotations
