@@ -79,7 +79,7 @@ test-python:
 	@folder=_build/python/$$($(PYTHON) -c 'import platform; print(platform.python_version())') && set -x && \
 	$(PYTHON) -m venv $$folder && \
 	$$folder/bin/pip install --quiet --no-compile --constraint requirements.txt . hypothesis pytest pytest-xdist && \
-	$$folder/bin/pytest -n logical --noconftest -p no:cacheprovider $(CORE_TESTS)
+	PYTHONPATH=tests $$folder/bin/pytest -n logical --noconftest -p properties -p no:cacheprovider $(CORE_TESTS)
 
 lint: $(ENVIRONMENT)
 	pre-commit run --all-files

@@ -342,8 +342,6 @@ class CompositeTarget(Target):
         Number d1 of features.
     directions : ndarray, shape (n_features, dim)
         The A_i.
-    dim : int
-        Number D of Hermite features.
     composition : callable
         The function of the features.
     random_directions : bool
