@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from math import comb
 
@@ -327,13 +327,35 @@ def test_alignment_is_the_residue_at_the_root_of_the_feature_equation(d, degree)
         assert prediction.outlier_alignments[i, column] == pytest.approx(level_slope / slope, abs=4e-4)
 
 
-def test_laws_of_many_features_are_a_product_of_narrow_matrices_and_averages_those_of_the_whole():
+def test_laws_of_many_features_are_a_product_of_narrow_matrices():
     weights = np.arange(1, 201.0) ** -0.8 * np.where(np.arange(200) % 3, 1, -1)
     cells = label_grid(weights / np.linalg.norm(weights), 2000, 2, np.tanh, radial=True)
     law = weight_law(cells, None, normalize=False)
     assert [part.shape for part in law.factors] == [(201, weight_laws._SPAN), (weight_laws._SPAN, law.values.size)]
     functions = np.sin(np.outer(law.values, [0.1, 1.0, 10.0]))
     assert_allclose(law.averages(functions), law.stacked @ functions, rtol=0, atol=1e-13)
+
+
+def test_tables_that_differ_in_one_label_have_laws_of_their_own():
+    cells = label_grid(MIXED, 40, 2, np.tanh, radial=True)
+    labels = cells.labels.copy()
+    labels[0, 1] += 1.0  # not among those that are hashed
+    key = (MIXED.tobytes(), 40, 2, 0, "grid")
+    table, same, other = (
+        bulk._Table(key, replace(cells, labels=one), None) for one in (cells.labels, +cells.labels, labels)
+    )
+    assert table == same
+    assert hash(table) == hash(same) == hash(other)
+    assert table != other
+    assert table != bulk._Table(key, cells, labels)
+
+
+def test_density_does_not_depend_on_the_steps_of_its_continuation(monkeypatch):
+    z = np.linspace(-0.6, 0.6, 40)
+    usual = bulk_density(TargetParameters(MIXED, d=40, q=2), 3000, z, np.tanh)
+    monkeypatch.setattr("hierlib.theory.bulk._HEIGHTS", 120)
+    assert usual.max() > 0.1
+    assert_allclose(bulk_density(TargetParameters(MIXED, d=40, q=2), 3000, z, np.tanh), usual, rtol=0, atol=1e-9)
 
 
 def test_laws_over_a_sample_stay_whole():

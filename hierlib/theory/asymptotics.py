@@ -201,8 +201,8 @@ def predict(
     Labels that are another function of the features than the paper's are evaluated on 2**16 quasi-random points: errors
     of means over these move alignments by up to 0.005. Where signs of single features matter, the axes are those of the
     population matrix, which turn by some 0.01 up to the outliers. Labels without a bounded transform have heavy tails
-    there; the law is cut at what two of n samples exceed, and alignments are good to a tenth. With q >= 2 products of
-    features in the label add to the remainder, and that is not counted: at d = 24 trees recover 0.1 less.
+    there; the law is cut at what two of n samples exceed, and alignments are good to one or two tenths. With q >= 2
+    products of features in the label add to the remainder, and that is not counted: at d = 24 trees recover 0.1 less.
 
     Kept directions that no feature has taken are the outermost noise: `alignments` includes their share of each
     feature, d1/D far from its threshold and more close to it.
