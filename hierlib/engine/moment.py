@@ -311,6 +311,10 @@ class MomentOperator(LinearOperator):
     def pencil(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         r"""Multiply columns by the matrix of centred weights and by the second moments of the features, in one pass.
 
+        .. math::
+            \hat C = \frac1n\sum_\mu (w_\mu-\bar w)\,F_\mu F_\mu^\top, \qquad
+            \hat S = \frac1n\sum_\mu F_\mu F_\mu^\top .
+
         Parameters
         ----------
         V : array_like, shape (dim, k)
@@ -319,9 +323,9 @@ class MomentOperator(LinearOperator):
         Returns
         -------
         ndarray, shape (dim, k)
-            :math:`\hat CV`, :math:`\hat C=\frac1n\sum_\mu(w_\mu-\bar w)F_\mu F_\mu^\top`.
+            :math:`\hat CV`.
         ndarray, shape (dim, k)
-            :math:`\hat SV`, :math:`\hat S=\frac1n\sum_\mu F_\mu F_\mu^\top`.
+            :math:`\hat SV`.
         """
         V = check_array("columns", V, shape=(self.shape[1], None)).astype(float, copy=False)
         units, k = power_of_two(V, axis=0), V.shape[1]

@@ -83,9 +83,8 @@ def leading_pencil(
     >>> operator = MomentOperator((X, y), degree=1, dtype="float64")
     >>> pairs = leading_pencil(operator, 2, rng=np.random.default_rng(0))
     >>> h = X @ pairs.eigenvectors
-    >>> (h.T @ h / 500).round(6)
-    array([[ 1., -0.],
-           [-0.,  1.]])
+    >>> bool(np.allclose(h.T @ h / 500, np.eye(2)))
+    True
     """
     dim, n = operator.shape[0], len(operator.weights)
     if n <= dim:

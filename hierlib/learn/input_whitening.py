@@ -49,9 +49,8 @@ class InputWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     >>> from hierlib.learn.input_whitening import InputWhitening
     >>> X = np.random.default_rng(0).standard_normal((1000, 2)) @ np.array([[2.0, 0.0], [1.0, 1.0]])
     >>> Z = InputWhitening().fit_transform(X)
-    >>> np.cov(Z.T, bias=True).round(6)
-    array([[ 1., -0.],
-           [-0.,  1.]])
+    >>> bool(np.allclose(np.cov(Z.T, bias=True), np.eye(2)))
+    True
     """
 
     def __init__(self, scatter: str = "covariance") -> None:

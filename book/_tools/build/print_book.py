@@ -51,7 +51,7 @@ Promise.all([ready, document.fonts.ready, ...images.map(image => image.decode().
 TITLE_STYLE = """
 body { font: 11pt/1.5 Georgia, serif; margin: 0; }
 h1 { font-size: 26pt; line-height: 1.2; margin: 5cm 0 0.4cm; }
-.under { color: #555; margin-bottom: 1cm; } .contents { break-before: page; }
+.under { color: #555; margin-bottom: 1cm; } .contents { break-before: page; font-size: 10pt; line-height: 1.35; }
 .part { font-weight: bold; margin: 0.5cm 0 0.1cm; }
 .row { display: flex; gap: 0.5em; } .dots { border-bottom: 1px dotted #999; flex: 1; margin-bottom: 0.35em; }
 """
