@@ -59,6 +59,11 @@ def resolvent_kernels(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return value, slope
 
 
+def pole_window(x: np.ndarray) -> np.ndarray:
+    r"""Evaluate :math:`\pi` times a smoothed delta function of x, the imaginary part that belongs to the pole."""
+    return np.sqrt(np.pi / 2) / _WINDOW * np.exp(-0.5 * (x / _WINDOW) ** 2)
+
+
 class Bulk:
     r"""The noise bulk at aspect ratio :math:`\delta` and what a feature adds to it.
 
@@ -146,8 +151,7 @@ class Bulk:
 
     def _widths(self, feature: int, s: np.ndarray) -> np.ndarray:
         """Imaginary part of a feature's level at the entries of `s`, averaged over the window of the pole."""
-        x = (1 - self.law.values * s[:, None]) / _WINDOW
-        kernel = np.sqrt(np.pi / 2) / _WINDOW * np.exp(-0.5 * x**2)
+        kernel = pole_window(1 - self.law.values * s[:, None])
         return kernel @ (self.law.reweighted[feature] * np.abs(self.law.values))
 
     def tail_count(self, s: np.ndarray, side: int) -> np.ndarray:
@@ -164,16 +168,24 @@ class Bulk:
         # The mean of P(v > x) from low to high, by its integrals E[(v - x)_+] from either end on.
         return self.n * ((first[0] - low * mass[0]) - (first[1] - high * mass[1])) / (high - low)
 
+    @property
+    def many(self) -> float:
+        """Samples beyond the pole from which on they are called a bulk, and no outliers."""
+        return min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)
+
+    @property
+    def noise(self) -> float:
+        """Size of noise and remainder together, times delta: the s of the bulk are of the order of its inverse."""
+        spikes = self.remainder.variance * np.sum(self.law.strengths**2)
+        return float(np.sqrt(self.delta * (self.law.variance + self.delta * spikes)))
+
     def _edge(self, side: int) -> float:
         """Smallest |s| at which psi' vanishes, or at which the samples beyond the pole have become many."""
         order = np.argsort(-side * self.law.values)
-        most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)
         # Masses of samples add up to round numbers, which rounding must not decide.
-        many = self.n * np.cumsum(self.law.masses[order]) > most * (1 + 1e-9)
+        many = self.n * np.cumsum(self.law.masses[order]) > self.many * (1 + 1e-9)
         limit = side * self.law.values[order][np.argmax(many)]
-        spikes = self.remainder.variance * np.sum(self.law.strengths**2)
-        noise = np.sqrt(self.delta * (self.law.variance + self.delta * spikes))
-        grid = np.geomspace(min(0.02 / noise, 0.1 / limit), 1 / limit, _SCAN)
+        grid = np.geomspace(min(0.02 / self.noise, 0.1 / limit), 1 / limit, _SCAN)
         slopes = self.levels(side * grid)[1]
         if (slopes < 0).all():
             return side / limit
@@ -352,6 +364,14 @@ class Bulk:
             below = excess(side * np.exp(middle)) < 0
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         s = side * np.exp(0.5 * (low + high))
+        psi_slope, response = self.slopes(s)
+        alignment = psi_slope / (psi_slope - response)
+        # Not positive where the samples at the smoothed pole carry the feature: they keep it to themselves.
+        exists &= response > 0
+        return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)
+
+    def slopes(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return psi' and the slope of each feature's own level where its eigenvalue is: shapes (d1,)."""
         moments = self.moments(s)
         _, psi_slope = self._levels(s, *moments)
         _, a_slope, phi, phi_slope = moments
@@ -359,11 +379,7 @@ class Bulk:
         own, own_slope = np.diagonal(phi), np.diagonal(phi_slope)
         # The remainder couples A_i three times as strongly to its own feature as a generic direction is.
         coupling = 2 * self.remainder.variance * self.delta * (own**2 + 2 * s * own * own_slope)
-        response = own_slope + coupling + a_slope + shift_slope
-        alignment = psi_slope / (psi_slope - response)
-        # Not positive where the samples at the smoothed pole carry the feature: they keep it to themselves.
-        exists &= response > 0
-        return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)
+        return psi_slope, own_slope + coupling + a_slope + shift_slope
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 
 from hierlib.checks import check_array, check_choice, check_integer
-from hierlib.theory.bulk import Bulk, resolvent_kernels
+from hierlib.theory.bulk import Bulk, pole_window, resolvent_kernels
 from hierlib.theory.remainder import MAX_DIM, RemainderLaw
 from hierlib.theory.weight_law import ScaledLaw, sample_law, unscaled
 
@@ -136,9 +136,7 @@ class WhitenedBulk(Bulk):
             first = first + (self.law.masses @ (x / (1 - x)) + 1 / self.delta) / (
                 self.law.masses @ (self._scale / (1 - x) ** 2)
             )
-        spikes = self.remainder.variance * np.sum(self.law.strengths**2)
-        noise = np.sqrt(self.delta * (self.law.variance + self.delta * spikes))
-        most = min(max(20, 4 * len(self.law.reweighted)), 0.05 * self.n)
+        noise, many = self.noise, self.many
         deviation = np.sqrt(self.law.masses @ self.law.values**2)
         tables = {}
         for side in (-1, 1):
@@ -160,7 +158,7 @@ class WhitenedBulk(Bulk):
                 slope = self._direction(s, b)
                 a, a_slope, phi, phi_slope = self._moments(s, b)
                 inside = super()._levels(s, a, a_slope, phi, phi_slope)[1][0] >= 0
-                if inside or self._count_beyond(s, b)[0] > most:
+                if inside or self._count_beyond(s, b)[0] > many:
                     break
             tables[side] = np.array(places), np.array(values)
         return tables
@@ -239,8 +237,7 @@ class WhitenedBulk(Bulk):
         return float(self._at_noise(np.array([self.edges[side]]))[0])
 
     def _widths(self, feature: int, s: np.ndarray) -> np.ndarray:
-        x = (1 - self.exponents(s)) / 0.03
-        kernel = np.sqrt(np.pi / 2) / 0.03 * np.exp(-0.5 * x**2)
+        kernel = pole_window(1 - self.exponents(s))
         return self.law.reweighted[feature] @ kernel / np.abs(s) / self._at_noise(s)
 
     def outliers(self, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -256,12 +253,7 @@ class WhitenedBulk(Bulk):
             below = self.delta * side * middle * phi[feature, feature] < self.level
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         s = side * np.sqrt(low * high)
-        a, a_slope, phi, phi_slope = self.moments(s)
-        _, psi_slope = self._levels(s, a, a_slope, phi, phi_slope)
-        _, shift_slope = self.shift(s, phi, phi_slope)
-        own, own_slope = np.diagonal(phi), np.diagonal(phi_slope)
-        coupling = 2 * self.remainder.variance * self.delta * (own**2 + 2 * s * own * own_slope)
-        response = own_slope + coupling + a_slope + shift_slope
+        psi_slope, response = self.slopes(s)
         alignment = psi_slope / (psi_slope - response)
         exists &= (response > 0) & (psi_slope < 0)
         return np.where(exists, s, np.nan), np.where(exists, alignment, 0.0)

@@ -295,11 +295,17 @@ def _sums_over_the_rest(
             variances += (weights[part, None] ** 2 * squares[:, :k]).T @ squares[:, k:] / len(X)
     if not np.isfinite(variances).all():
         return np.full(k, np.nan)
+    return constants_of(variances, values)
+
+
+def constants_of(variances: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Constants of the first k eigenpairs, given Var(W h_i h_j) with each of the rest, shape (k, dim - k)."""
     # Inputs without a component along u_j have h_j = 0 up to rounding, and nothing is mixed up with it.
-    variances[variances <= ROUNDING * variances.max(initial=0.0)] = 0.0
+    mixed = variances > ROUNDING * variances.max(initial=0.0)
+    k = len(variances)
     gaps = values[:k, None] - values[k:]
     with np.errstate(divide="ignore"):
-        return np.sum(np.divide(variances, gaps**2, out=np.zeros_like(variances), where=variances > 0), axis=1)
+        return np.sum(np.divide(variances, gaps**2, out=np.zeros_like(variances), where=mixed), axis=1)
 
 
 def _quadratures(

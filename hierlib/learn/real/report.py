@@ -19,7 +19,7 @@ from scipy.stats import rankdata
 from hierlib.checks import check_real, check_seed
 from hierlib.engine.krylov import by_modulus
 from hierlib.engine.scaling import power_of_two, varies
-from hierlib.learn.real.alignment import permutation_edges
+from hierlib.learn.real.alignment import constants_of, permutation_edges
 from hierlib.learn.real.tables import fewer_rows, listed, read_inputs, read_labels, whitened_columns
 
 __all__ = ["FeatureReport", "feature_report"]
@@ -209,8 +209,7 @@ def feature_report(
     values, vectors, k = values[order], vectors[:, order], int(outside.sum())
     squares = (whitened @ vectors) ** 2
     variances = (weights[:, None] ** 2 * squares[:, :k]).T @ squares[:, k:] / n
-    with np.errstate(divide="ignore"):
-        constants = np.sum(variances / (values[:k, None] - values[k:]) ** 2, axis=1)
+    constants = constants_of(variances, values)
     noise_edge = 2 * np.sqrt(np.mean(weights**2) * (dim - k) / n)
     strengths = _undo_noise(np.abs(values[:k]), noise_edge)
     directions = vectors[:, :k].T @ loadings
